@@ -1,0 +1,40 @@
+/// The id a store gave to a multipart upload.
+public struct UploadID: Hashable, Sendable, CustomStringConvertible {
+    public let value: String
+    public init(_ value: String) { self.value = value }
+    public var description: String { value }
+}
+
+/// A part that the store holds.
+public struct UploadedPart: Equatable, Sendable {
+    /// 1 to 10,000.
+    public var number: Int
+    public var etag: ETag
+    /// Bytes.
+    public var size: Int64
+
+    public init(number: Int, etag: ETag, size: Int64) {
+        self.number = number
+        self.etag = etag
+        self.size = size
+    }
+}
+
+/// What multipart uploads may look like in a store.
+public struct MultipartLimits: Equatable, Sendable {
+    /// Smallest size of every part but the last, bytes.
+    public var minimumPartSize: Int64
+    /// Largest size of a part, and of an object sent or copied in one request, bytes.
+    public var maximumPartSize: Int64
+    public var maximumPartCount: Int
+
+    public init(minimumPartSize: Int64, maximumPartSize: Int64, maximumPartCount: Int) {
+        self.minimumPartSize = minimumPartSize
+        self.maximumPartSize = maximumPartSize
+        self.maximumPartCount = maximumPartCount
+    }
+
+    /// S3 user guide, "Amazon S3 multipart upload limits": 5 MiB, 5 GiB, 10,000.
+    public static let s3 = MultipartLimits(
+        minimumPartSize: 5 << 20, maximumPartSize: 5 << 30, maximumPartCount: 10_000)
+}

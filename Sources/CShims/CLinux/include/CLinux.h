@@ -1,17 +1,18 @@
 // Linux calls and constants that Swift's Glibc overlay lacks or cannot import.
+//
+// Feature macros such as _GNU_SOURCE stay out of this header: Swift's Glibc module is built without them, and a file
+// that sees both views of a system type does not compile. What needs them is wrapped in CLinux.c.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -31,6 +32,18 @@
 // open(2) and openat(2) are variadic.
 static inline int sluice_openat(int directory, const char *path, int flags, mode_t mode) {
     return openat(directory, path, flags | O_CLOEXEC, mode);
+}
+
+// copy_file_range(2) at explicit offsets; the file positions do not move.
+ssize_t sluice_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
+
+// syncfs(2).
+int sluice_syncfs(int descriptor);
+
+// futimens(2) that leaves the access time alone.
+static inline int sluice_set_modified(int descriptor, int64_t seconds, int64_t nanoseconds) {
+    const struct timespec times[2] = {{0, UTIME_OMIT}, {seconds, nanoseconds}};
+    return futimens(descriptor, times);
 }
 
 static inline int sluice_errno(void) { return errno; }

@@ -1,0 +1,241 @@
+import ObjectStore
+import Platform
+import Synchronization
+import SystemPackage
+
+/// The local bytes of one open inode.
+///
+/// Thread rule: any thread. Lock order: the table of ``FileCache``, then this file's state, then the journal. Reads
+/// of bytes take no lock; writes to a file that is not wholly local are serialised with the arrival of fetched
+/// bytes, so that a fetched byte never replaces a newer written one.
+public final class CachedFile: Sendable {
+    public let inode: InodeNumber
+    let file: any DiskFile
+    private let journal: Journal
+    private let time: any TimeSource
+    private let state: Mutex<State>
+
+    struct State {
+        var size: Int64
+        var modified: Timestamp
+        /// Whether the journal says that content is pending.
+        var isDirty: Bool
+        /// Raised before and after each change of the bytes: equal values mean equal bytes in between.
+        var changes: UInt64 = 0
+        var extents: FileExtents
+        /// The object the file stands on; nil for a file that is new.
+        var base: RemoteObject?
+        /// Nil when every byte is local.
+        var log: RangeLog?
+        var isUnsynced = false
+        /// An earlier sync failed: bytes that were acknowledged may be gone from the disk.
+        var syncError: Errno?
+    }
+
+    init(inode: InodeNumber, file: any DiskFile, journal: Journal, time: any TimeSource, state: sending State) {
+        self.inode = inode
+        self.file = file
+        self.journal = journal
+        self.time = time
+        self.state = Mutex(state)
+    }
+
+    /// For splicing bytes that are present. Valid as long as the object lives.
+    public var descriptor: Int32 { file.descriptor }
+
+    /// Size in bytes and time of the last change.
+    public var status: (size: Int64, modified: Timestamp) {
+        state.withLock { ($0.size, $0.modified) }
+    }
+
+    public var isDirty: Bool { state.withLock { $0.isDirty } }
+
+    public var allocatedBytes: Int64 { (try? file.status().allocated) ?? 0 }
+}
+
+// MARK: Changes by programs
+
+extension CachedFile {
+    /// Moves `count` bytes into the file at `offset` by `transfer`, which gets the descriptor and the offset and
+    /// returns how many it moved. The file is journaled dirty before. Throws ``CacheError`` or `transfer`'s errno.
+    public func write(
+        at offset: Int64, count: Int, transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
+    ) throws -> Int {
+        let isComplete = try state.withLock { state in
+            try beginChange(&state)
+            return state.log == nil
+        }
+        if isComplete {
+            defer { state.withLock { $0.changes += 1 } }
+            let written = try transfer(file.descriptor, offset)
+            state.withLock { endWrite(&$0, offset..<offset + Int64(written)) }
+            return written
+        }
+        return try state.withLock { state in
+            defer { state.changes += 1 }
+            let written = try transfer(file.descriptor, offset)
+            let range = offset..<offset + Int64(written)
+            try record(.present(range), &state)
+            endWrite(&state, range)
+            return written
+        }
+    }
+
+    /// Cuts or extends the file; what is added reads as zeros.
+    public func truncate(to size: Int64) throws {
+        try state.withLock { state in
+            try beginChange(&state)
+            defer { state.changes += 1 }
+            if size < state.size { try record(.limit(size), &state) }
+            try system("truncating a data file") { () throws(Errno) in try file.truncate(to: size) }
+            state.size = size
+            state.modified = time.wall
+        }
+    }
+
+    /// Sets the modification time without making the content dirty. The data file carries it, so that recovery
+    /// finds it after a crash.
+    public func setModified(_ modified: Timestamp) throws {
+        try state.withLock { state in
+            try system("setting the time of a data file") { () throws(Errno) in try file.setModified(modified) }
+            state.modified = modified
+        }
+    }
+
+    private func beginChange(_ state: inout State) throws {
+        if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
+        if !state.isDirty {
+            try journal.write { try $0.markContentPending(inode) }
+            state.isDirty = true
+        }
+        state.changes += 1
+        state.isUnsynced = true
+    }
+
+    private func endWrite(_ state: inout State, _ range: Range<Int64>) {
+        state.size = max(state.size, range.upperBound)
+        state.modified = time.wall
+    }
+
+    private func record(_ record: RangeLogRecord, _ state: inout State) throws(CacheError) {
+        state.extents.apply(record)
+        try system("writing a range log") { () throws(Errno) in try state.log?.append(record) }
+    }
+
+    private func system(_ action: String, _ call: () throws(Errno) -> Void) throws(CacheError) {
+        do {
+            try call()
+        } catch {
+            throw .system(error, during: action)
+        }
+    }
+}
+
+// MARK: Bytes of the object
+
+extension CachedFile {
+    /// The object that missing bytes come from; nil if the file stands on none.
+    public var base: RemoteObject? { state.withLock { $0.base } }
+
+    /// Ranges that must be fetched before `range` can be read, ascending.
+    public func missing(in range: Range<Int64>) -> [Range<Int64>] {
+        state.withLock { $0.log == nil ? [] : $0.extents.missing(in: range) }
+    }
+
+    /// Stores fetched bytes where none are yet. Bytes of an object that is no longer the base are ignored.
+    public func fill(_ bytes: UnsafeRawBufferPointer, at offset: Int64, of version: ETag) throws(CacheError) {
+        try state.withLock { state throws(CacheError) in
+            guard state.base?.etag == version, state.log != nil else { return }
+            let range = offset..<offset + Int64(bytes.count)
+            for gap in state.extents.missing(in: range) {
+                let part = UnsafeRawBufferPointer(
+                    rebasing: bytes[Int(gap.lowerBound - offset)..<Int(gap.upperBound - offset)])
+                try system("writing fetched bytes") { () throws(Errno) in
+                    try file.write(part, at: gap.lowerBound)
+                }
+                try record(.present(gap), &state)
+            }
+            state.isUnsynced = true
+        }
+    }
+
+    /// The object moved or was copied without a change of its bytes.
+    public func rebase(on object: RemoteObject) {
+        state.withLock { $0.base = object }
+    }
+}
+
+// MARK: Uploads
+
+extension CachedFile {
+    /// A moment of the file's bytes.
+    public struct Version: Equatable, Sendable {
+        public var changes: UInt64
+        /// Bytes.
+        public var size: Int64
+    }
+
+    public var version: Version { state.withLock { Version(changes: $0.changes, size: $0.size) } }
+
+    /// Reads up to the buffer's size of present bytes; less only at the end of the file.
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+        try file.read(into: buffer, at: offset)
+    }
+
+    /// Ends an upload that put the bytes of `version` into the bucket as `object`: `commit` writes the journal, told
+    /// whether these still are the bytes of the file. No change of the bytes comes between the two.
+    public func finishUpload(
+        of version: Version, as object: RemoteObject, commit: (_ isCurrent: Bool) throws -> Void
+    ) throws {
+        try state.withLock { state in
+            let isCurrent = state.changes == version.changes
+            try commit(isCurrent)
+            state.base = object
+            if isCurrent {
+                state.isDirty = false
+                state.extents = .complete
+                state.log = nil
+            }
+        }
+    }
+}
+
+// MARK: Durability
+
+extension CachedFile {
+    /// Makes all bytes written before the call survive a power cut. A failure is remembered: what was acknowledged
+    /// may be gone, and no later success may hide that.
+    public func synchronize() throws(CacheError) {
+        let (needed, logEnd) = state.withLock { state in
+            defer { state.isUnsynced = false }
+            return (state.isUnsynced || state.syncError != nil, state.log?.end)
+        }
+        guard needed else { return }
+        do throws(Errno) {
+            if let errno = state.withLock({ $0.syncError }) { throw errno }
+            try file.synchronize()
+            if let logEnd { try markSynced(before: logEnd) }
+        } catch {
+            state.withLock { $0.syncError = error }
+            throw .system(error, during: "syncing a data file")
+        }
+    }
+
+    private func markSynced(before offset: Int64) throws(Errno) {
+        try state.withLock { state throws(Errno) in try state.log?.markSynced(before: offset) }
+    }
+
+    var isUnsynced: Bool { state.withLock { $0.isUnsynced } }
+
+    /// Whether every byte became local and only the journal does not say so yet.
+    var becameComplete: Bool {
+        state.withLock { $0.log != nil && !$0.isUnsynced && $0.extents.isComplete }
+    }
+
+    /// The journal says that every byte is local: the range log is not needed any more.
+    func forgetLog() {
+        state.withLock { state in
+            if state.extents.isComplete { state.log = nil }
+        }
+    }
+}

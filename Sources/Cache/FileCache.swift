@@ -1,0 +1,179 @@
+import Logging
+import ObjectStore
+import Platform
+import Synchronization
+import SystemPackage
+
+/// The data files of the state directory: one sparse file for each inode with local bytes.
+///
+/// Thread rule: any thread. Lock order: the table here, then a file's state, then the journal; never the reverse.
+public final class FileCache: Sendable {
+    public let journal: Journal
+    public let limits: CacheLimits
+    let disk: any Disk
+    let time: any TimeSource
+    let boot: BootIdentity
+    let logger: Logger
+    let table: Mutex<Table>
+    /// Bytes that may be written before space is looked at again.
+    let writeBudget = Atomic<Int64>(0)
+
+    struct Table {
+        struct Opened {
+            var file: CachedFile
+            var references: Int
+        }
+
+        var open: [InodeNumber: Opened] = [:]
+        /// Disk bytes of data files that are not open.
+        var closedBytes: Int64 = 0
+        /// Written or filled, closed, and not synced yet.
+        var unsynced: Set<InodeNumber> = []
+        /// When files were last opened, not journaled yet.
+        var lastUsed: [InodeNumber: Timestamp] = [:]
+        /// Inodes without names whose rows and data are to go once they are closed.
+        var doomed: Set<InodeNumber> = []
+    }
+
+    /// Opens the data files below `disk` and recovers what a former process left: see ``recover()``.
+    public init(
+        journal: Journal, disk: any Disk, limits: CacheLimits, time: any TimeSource, boot: BootIdentity, logger: Logger
+    ) throws {
+        self.journal = journal
+        self.disk = disk
+        self.limits = limits
+        self.time = time
+        self.boot = boot
+        self.logger = logger
+        table = Mutex(Table())
+        try recover()
+    }
+
+    static func dataName(_ inode: InodeNumber) -> String {
+        let shard = String(inode.rawValue & 0xff, radix: 16)
+        return "data/\(shard.count == 1 ? "0" : "")\(shard)/\(inode)"
+    }
+
+    static func rangeLogName(_ inode: InodeNumber) -> String { dataName(inode) + ".ranges" }
+}
+
+// MARK: Opening and closing
+
+extension FileCache {
+    /// The local bytes of a regular file, opened if they are not; to be given back by ``release(_:)``.
+    ///
+    /// Throws ``CacheError``; ``CacheError/corrupt(_:)`` if unsent bytes that the journal knows are not there.
+    public func acquire(_ number: InodeNumber) throws -> CachedFile {
+        try table.withLock { table in
+            if let opened = table.open[number] {
+                table.open[number]?.references += 1
+                return opened.file
+            }
+            guard let inode = try journal.read({ try $0.inode(number) }) else {
+                throw CacheError.system(.staleNFSFileHandle, during: "opening inode \(number)")
+            }
+            let file = try open(inode)
+            table.open[number] = Table.Opened(file: file, references: 1)
+            table.closedBytes -= inode.localBytes
+            table.lastUsed[number] = time.wall
+            return file
+        }
+    }
+
+    public func release(_ file: CachedFile) {
+        table.withLock { table in
+            guard let opened = table.open[file.inode] else { return }
+            guard opened.references == 1 else {
+                table.open[file.inode]?.references -= 1
+                return
+            }
+            table.open[file.inode] = nil
+            if file.isUnsynced || file.becameComplete { table.unsynced.insert(file.inode) }
+            let allocated = file.allocatedBytes
+            table.closedBytes += allocated
+            do {
+                try journal.write { try settle(file, allocated: allocated, in: $0) }
+            } catch {
+                logger.error("journaling a closed file failed", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// The file if it is open now, without a reference of its own.
+    public func openFile(_ number: InodeNumber) -> CachedFile? {
+        table.withLock { $0.open[number]?.file }
+    }
+
+    /// An inode lost its last name and the kernel knows it no more: its row and its data go once it is closed.
+    public func remove(_ number: InodeNumber) {
+        _ = table.withLock { $0.doomed.insert(number) }
+    }
+
+    /// Brings the row of a file up to its bytes.
+    func settle(_ file: CachedFile, allocated: Int64, in transaction: JournalTransaction) throws {
+        guard var inode = try transaction.inode(file.inode) else { return }
+        let (size, modified) = file.status
+        let before = inode
+        inode.size = size
+        inode.localBytes = allocated
+        if inode.modified != modified {
+            inode.modified = modified
+            if file.isDirty { inode.changed = max(inode.changed, modified) }
+        }
+        if inode != before { try transaction.update(inode) }
+    }
+
+    private func open(_ inode: Inode) throws -> CachedFile {
+        do {
+            return try inode.local == .none ? create(inode) : openExisting(inode)
+        } catch let errno as Errno {
+            throw CacheError.system(errno, during: "opening the data file of inode \(inode.number)")
+        }
+    }
+
+    private func create(_ inode: Inode) throws -> CachedFile {
+        guard inode.remote != nil || inode.size == 0 else {
+            throw CacheError.corrupt("inode \(inode.number) has unsent bytes but no data file")
+        }
+        var inode = inode
+        inode.local = inode.remote == nil ? .complete : .partial
+        try disk.remove(Self.rangeLogName(inode.number))
+        let file = try disk.open(Self.dataName(inode.number), .truncated)
+        try file.truncate(to: inode.size)
+        try journal.write { try $0.update(inode) }
+        return try assemble(inode, file)
+    }
+
+    private func openExisting(_ inode: Inode) throws -> CachedFile {
+        do {
+            let file = try disk.open(Self.dataName(inode.number), .existing)
+            let size = try file.status().size
+            if size == inode.size || inode.pending.contains(.content) { return try assemble(inode, file) }
+            logger.warning(
+                "cached bytes have the wrong size and are fetched again",
+                metadata: ["ino": "\(inode.number)", "size": "\(size)", "expected": "\(inode.size)"])
+        } catch Errno.noSuchFileOrDirectory {
+            if inode.pending.contains(.content), inode.size > 0 {
+                throw CacheError.corrupt("the unsent bytes of inode \(inode.number) are gone")
+            }
+        }
+        return try create(inode)
+    }
+
+    private func assemble(_ inode: Inode, _ file: any DiskFile) throws -> CachedFile {
+        var extents = FileExtents.complete
+        var log: RangeLog?
+        let size = try file.status().size
+        if inode.local == .partial, let remote = inode.remote {
+            extents = FileExtents(baseLimit: remote.size)
+            log = try RangeLog.open(
+                Self.rangeLogName(inode.number), on: disk, version: remote.etag, boot: boot, extents: &extents)
+            extents.apply(.limit(size))
+        }
+        return CachedFile(
+            inode: inode.number, file: file, journal: journal, time: time,
+            state: CachedFile.State(
+                size: size, modified: inode.modified, isDirty: inode.pending.contains(.content), extents: extents,
+                base: inode.remote, log: log))
+    }
+}

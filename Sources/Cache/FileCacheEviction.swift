@@ -1,0 +1,105 @@
+import Platform
+import SystemPackage
+
+// MARK: Space
+
+extension FileCache {
+    /// Space is looked at again after this many bytes were written.
+    private static let budgetStep: Int64 = 64 << 20
+
+    /// Bytes on the disk now.
+    public func usage() throws -> CacheUsage {
+        let (closed, open) = table.withLock { ($0.closedBytes, $0.open.values.map(\.file)) }
+        let sizes = open.map { (isDirty: $0.isDirty, bytes: $0.allocatedBytes, number: $0.inode) }
+        let closedDirty = try journal.read { transaction in
+            // Rows of open files say what they took when last closed.
+            let stale = try sizes.reduce(Int64(0)) { sum, file in
+                guard let inode = try transaction.inode(file.number), inode.pending.contains(.content) else { return sum }
+                return sum + inode.localBytes
+            }
+            return try transaction.dirtyBytes() - stale
+        }
+        return CacheUsage(
+            used: closed + sizes.reduce(0) { $0 + $1.bytes },
+            dirty: closedDirty + sizes.reduce(0) { $0 + ($1.isDirty ? $1.bytes : 0) },
+            limit: limits.limit)
+    }
+
+    /// Admits a write of `count` bytes, after making room if need be. Throws ``CacheError/noSpace``.
+    ///
+    /// Space is measured every 64 MiB; the reserve must be larger than that for it to hold.
+    public func admitWrite(of count: Int64) throws {
+        if writeBudget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
+        var room = try writableBytes()
+        if room < count + Self.budgetStep {
+            try evict(atLeast: count + Self.budgetStep - room)
+            room = try writableBytes()
+        }
+        guard room >= count else { throw CacheError.noSpace }
+        writeBudget.store(min(room - count, Self.budgetStep), ordering: .relaxed)
+    }
+
+    /// What `statfs` tells programs: bytes that may be written before ENOSPC, and the size this is measured in.
+    public func budget() throws -> (total: Int64, available: Int64) {
+        let usage = try usage()
+        let space = try diskSpace()
+        let clean = max(0, usage.used - usage.dirty)
+        let byDisk = space.available - limits.reserve + clean
+        let byLimit = limits.limit - usage.dirty
+        return (min(limits.limit, space.total), max(0, min(byDisk, byLimit)))
+    }
+
+    func evictOverLimit() throws {
+        let used = try usage().used
+        if used > limits.limit { try evict(atLeast: used - limits.limit) }
+    }
+
+    private func writableBytes() throws -> Int64 {
+        let usage = try usage()
+        return min(limits.limit - usage.dirty, try diskSpace().available - limits.reserve)
+    }
+
+    private func diskSpace() throws(CacheError) -> DiskSpace {
+        do {
+            return try disk.space()
+        } catch {
+            throw .system(error, during: "asking for the space of the state directory")
+        }
+    }
+}
+
+// MARK: Eviction
+
+extension FileCache {
+    /// Lets go of clean files that are not open, least recently used first, until `bytes` are free.
+    func evict(atLeast bytes: Int64) throws {
+        var freed: Int64 = 0
+        let candidates = try journal.read { try $0.evictable(limit: 1000) }
+        for candidate in candidates where freed < bytes {
+            freed += try evict(candidate.number)
+        }
+        if freed > 0 { logger.info("evicted", metadata: ["bytes": "\(freed)"]) }
+    }
+
+    /// Bytes freed; 0 if the file is in use or not wholly in the bucket.
+    private func evict(_ number: InodeNumber) throws -> Int64 {
+        try table.withLock { table in
+            guard table.open[number] == nil else { return 0 }
+            let freed = try journal.write { transaction -> Int64? in
+                guard var inode = try transaction.inode(number), inode.local != .none, inode.pending.isEmpty,
+                    inode.remote != nil
+                else { return nil }
+                let bytes = inode.localBytes
+                inode.local = .none
+                inode.localBytes = 0
+                try transaction.update(inode)
+                return bytes
+            }
+            guard let freed else { return 0 }
+            table.closedBytes -= freed
+            table.unsynced.remove(number)
+            try removeData(of: number)
+            return freed
+        }
+    }
+}

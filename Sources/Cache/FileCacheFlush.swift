@@ -1,0 +1,129 @@
+import Platform
+import SystemPackage
+
+// MARK: Durability
+
+extension FileCache {
+    /// Above this many files to sync, one sync of the whole disk costs less than one for each.
+    private static let fileSyncLimit = 32
+
+    /// Makes a file's bytes, its name and all journaled before survive a power cut.
+    public func synchronize(_ file: CachedFile) throws {
+        try synchronizeBytes(of: [file])
+        try journal.write { try settle(file, allocated: file.allocatedBytes, in: $0) }
+        try journal.synchronize()
+    }
+
+    /// The work of the flush timer: makes all that was acknowledged before survive a power cut, brings rows up to
+    /// the bytes, and removes what nobody needs. Call it from one thread, every `flush_interval`.
+    ///
+    /// Everything is tried; the first error is thrown at the end.
+    public func flush() throws {
+        var failure: (any Error)?
+        func attempt(_ work: () throws -> Void) {
+            do { try work() } catch { failure = failure ?? error }
+        }
+        let files = holdUnsynced()
+        attempt { try synchronizeBytes(of: files) }
+        attempt { try journalProgress(of: files) }
+        files.forEach(release)
+        attempt { try removeDoomed() }
+        attempt { try journal.synchronizeIfNeeded() }
+        attempt { try journal.checkpoint() }
+        attempt { try evictOverLimit() }
+        if let failure { throw failure }
+    }
+
+    /// Everything written or filled since the last flush, each with a reference.
+    private func holdUnsynced() -> [CachedFile] {
+        let numbers = table.withLock { table in
+            defer { table.unsynced = [] }
+            let open = table.open.values.filter { $0.file.isUnsynced || $0.file.becameComplete }.map(\.file.inode)
+            return table.unsynced.union(open)
+        }
+        return numbers.compactMap { number in
+            do {
+                return try acquire(number)
+            } catch CacheError.system(.staleNFSFileHandle, _) {
+                return nil  // deleted since
+            } catch {
+                logger.error("cannot open a file to sync it", metadata: ["ino": "\(number)", "error": "\(error)"])
+                return nil
+            }
+        }
+    }
+
+    private func synchronizeBytes(of files: [CachedFile]) throws {
+        guard !files.isEmpty else { return }
+        do {
+            if files.count > Self.fileSyncLimit {
+                try disk.synchronizeAll()
+            } else {
+                for shard in Set(files.map { Self.dataName($0.inode).prefix(7) }) {
+                    try disk.synchronizeDirectory(String(shard))
+                }
+            }
+        } catch {
+            throw CacheError.system(error, during: "syncing the state directory")
+        }
+        // After a sync of the whole disk these find nothing to write.
+        for file in files { try file.synchronize() }
+    }
+
+    private func journalProgress(of files: [CachedFile]) throws {
+        let lastUsed = table.withLock { table in
+            defer { table.lastUsed = [:] }
+            return table.lastUsed
+        }
+        let complete = files.filter(\.becameComplete)
+        guard !files.isEmpty || !lastUsed.isEmpty else { return }
+        try journal.write { transaction in
+            for file in files { try settle(file, allocated: file.allocatedBytes, in: transaction) }
+            for file in complete { try markComplete(file.inode, in: transaction) }
+            for (number, time) in lastUsed { try transaction.setLastUsed(time, of: number) }
+        }
+        for file in complete { file.forgetLog() }
+    }
+
+    private func markComplete(_ number: InodeNumber, in transaction: JournalTransaction) throws {
+        guard var inode = try transaction.inode(number), inode.local == .partial else { return }
+        inode.local = .complete
+        try transaction.update(inode)
+    }
+
+    private func removeDoomed() throws {
+        let numbers = table.withLock { table in
+            let closed = table.doomed.filter { table.open[$0] == nil }
+            table.doomed.subtract(closed)
+            return closed
+        }
+        guard !numbers.isEmpty else { return }
+        let rows = try journal.write { transaction in
+            try numbers.compactMap { number in
+                guard let inode = try transaction.inode(number), inode.linkCount == 0 else { return nil as Inode? }
+                try transaction.deleteInode(number)
+                try transaction.discardData(of: number)
+                return inode
+            }
+        }
+        table.withLock { $0.closedBytes -= rows.reduce(0) { $0 + $1.localBytes } }
+        try removeDiscarded(rows.map(\.number))
+    }
+
+    /// Removes data files whose inodes the journal has given up.
+    func removeDiscarded(_ numbers: [InodeNumber]) throws {
+        for number in numbers { try removeData(of: number) }
+        try journal.write { transaction in
+            for number in numbers { try transaction.dataDiscarded(of: number) }
+        }
+    }
+
+    func removeData(of number: InodeNumber) throws {
+        do {
+            try disk.remove(Self.dataName(number))
+            try disk.remove(Self.rangeLogName(number))
+        } catch {
+            throw CacheError.system(error, during: "removing the data file of inode \(number)")
+        }
+    }
+}

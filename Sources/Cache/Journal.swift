@@ -1,0 +1,82 @@
+import GRDB
+import Platform
+import Synchronization
+import SystemPackage
+
+/// The durable record of everything but the bytes: inodes, names, what is not yet in the bucket, what of the bucket
+/// is known. One SQLite database in WAL mode, written by one connection.
+///
+/// A committed transaction survives the death of the process at once, and a power cut after ``synchronize()``:
+/// commits do not sync by themselves (SQLite, "PRAGMA synchronous": NORMAL in WAL mode keeps order and consistency).
+///
+/// Thread rule: any thread; transactions run one at a time and must not be nested. Innermost of all locks.
+public final class Journal: Sendable {
+    private let queue: DatabaseQueue
+    private let walPath: String
+    private let sequence: Atomic<Int64>
+    private let hasUnsynced = Atomic(true)
+
+    /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version.
+    public init(path: String) throws {
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.label = "journal"
+        configuration.prepareDatabase { database in
+            // Checkpoints sync: they run from `checkpoint()`, never inside somebody's rename.
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+        }
+        queue = try DatabaseQueue(path: path, configuration: configuration)
+        try JournalSchema.migrate(queue)
+        walPath = path + "-wal"
+        let last = try queue.inDatabase {
+            try Int64.fetchOne($0, sql: "SELECT MAX(remote_seq) FROM inode") ?? 0
+        }
+        sequence = Atomic(last)
+    }
+
+    /// A number that grows with each call, over restarts as well.
+    public func nextSequence() -> Int64 {
+        sequence.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    public func read<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
+        try queue.inDatabase { try body(JournalTransaction(database: $0)) }
+    }
+
+    /// All that `body` writes is committed together, or nothing of it if it throws.
+    public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
+        defer { hasUnsynced.store(true, ordering: .relaxed) }
+        return try queue.write { try body(JournalTransaction(database: $0)) }
+    }
+
+    /// Makes every committed transaction survive a power cut. Throws ``CacheError/system(_:during:)``.
+    public func synchronize() throws {
+        do {
+            let descriptor = try FileDescriptor.open(FilePath(walPath), .readOnly)
+            try descriptor.closeAfter { try synchronizeData(of: descriptor.rawValue) }
+        } catch let errno as Errno {
+            throw CacheError.system(errno, during: "syncing the journal")
+        }
+    }
+
+    /// ``synchronize()`` unless nothing was written since the last one of these.
+    func synchronizeIfNeeded() throws {
+        guard hasUnsynced.exchange(false, ordering: .relaxed) else { return }
+        do {
+            try synchronize()
+        } catch {
+            hasUnsynced.store(true, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Moves the write-ahead log into the database once it has grown past `threshold` bytes.
+    public func checkpoint(over threshold: Int64 = 8 << 20) throws {
+        guard try size(of: walPath) > threshold else { return }
+        try queue.inDatabase { _ = try $0.checkpoint(.truncate) }
+    }
+
+    public func close() throws {
+        try queue.close()
+    }
+}

@@ -1,0 +1,225 @@
+import Foundation
+import GRDB
+import ObjectStore
+import Platform
+
+/// An object that is to be deleted because its file was, or moved away: still the version it was then.
+public struct Tombstone: Equatable, Sendable {
+    public var key: ObjectKey
+    /// The version that may be deleted; nil if an upload's outcome is unknown.
+    public var etag: ETag?
+    /// The token of an upload whose outcome is unknown: an object that carries it may be deleted as well.
+    public var token: String?
+
+    public init(key: ObjectKey, etag: ETag?, token: String?) {
+        self.key = key
+        self.etag = etag
+        self.token = token
+    }
+}
+
+/// A multipart upload under way.
+public struct MultipartRecord: Equatable, Sendable {
+    public var key: ObjectKey
+    public var id: UploadID
+    /// Bytes of every part but the last.
+    public var partSize: Int64
+    /// In the metadata of the object it will make.
+    public var token: String
+
+    public init(key: ObjectKey, id: UploadID, partSize: Int64, token: String) {
+        self.key = key
+        self.id = id
+        self.partSize = partSize
+        self.token = token
+    }
+}
+
+/// A part that was sent, and the MD5 of its bytes in hexadecimal, by which a later pass sees whether they changed.
+public struct PartRecord: Equatable, Sendable {
+    public var part: UploadedPart
+    public var md5: String
+
+    public init(part: UploadedPart, md5: String) {
+        self.part = part
+        self.md5 = md5
+    }
+}
+
+/// Something a person should know: kept until it is dismissed, at most ``limit`` of a kind.
+public struct JournalEvent: Equatable, Sendable {
+    public enum Kind: String, Sendable {
+        case conflict
+        case error
+    }
+
+    public static let limit = 1000
+
+    public var kind: Kind
+    /// Path below the root of the mount.
+    public var path: String
+    public var message: String
+    public var time: Timestamp
+
+    public init(kind: Kind, path: String, message: String, time: Timestamp) {
+        self.kind = kind
+        self.path = path
+        self.message = message
+        self.time = time
+    }
+}
+
+// MARK: Listings
+
+extension JournalTransaction {
+    /// When the directory's names in the bucket were last listed whole, by the wall clock; nil if they never were.
+    public func listed(_ directory: InodeNumber) throws -> Timestamp? {
+        try number("SELECT listed_ns FROM listing WHERE ino = ?", [directory.sql]).map(Timestamp.init(nanoseconds:))
+    }
+
+    public func setListed(_ directory: InodeNumber, at time: Timestamp) throws {
+        try execute("INSERT OR REPLACE INTO listing (ino, listed_ns) VALUES (?, ?)", [directory.sql, time.nanoseconds])
+    }
+}
+
+// MARK: Tombstones
+
+extension JournalTransaction {
+    public func tombstone(at key: ObjectKey) throws -> Tombstone? {
+        try row("SELECT key, etag, token FROM tombstone WHERE key = ?", [key.string]).map(Tombstone.init(row:))
+    }
+
+    /// At most `limit`, in the order of keys, behind `key`.
+    public func tombstones(after key: ObjectKey?, limit: Int) throws -> [Tombstone] {
+        let cursor = try rows(
+            "SELECT key, etag, token FROM tombstone WHERE key > ? ORDER BY key LIMIT ?", [key?.string ?? "", limit])
+        var found: [Tombstone] = []
+        while let row = try cursor.next() { found.append(Tombstone(row: row)) }
+        return found
+    }
+
+    public func tombstoneCount() throws -> Int {
+        Int(try number("SELECT COUNT(*) FROM tombstone") ?? 0)
+    }
+
+    /// Whether anything at or below a key prefix waits to be deleted.
+    public func hasTombstones(withPrefix prefix: String) throws -> Bool {
+        guard !prefix.isEmpty else { return try tombstoneCount() > 0 }
+        let sql = "SELECT 1 FROM tombstone WHERE substr(CAST(key AS BLOB), 1, length(CAST(?1 AS BLOB))) = CAST(?1 AS BLOB)"
+        return try number(sql, [prefix]) != nil
+    }
+
+    public func setTombstone(_ tombstone: Tombstone) throws {
+        try execute(
+            "INSERT OR REPLACE INTO tombstone (key, etag, token) VALUES (?, ?, ?)",
+            [tombstone.key.string, tombstone.etag?.value, tombstone.token])
+    }
+
+    public func removeTombstone(at key: ObjectKey) throws {
+        try execute("DELETE FROM tombstone WHERE key = ?", [key.string])
+    }
+}
+
+extension Tombstone {
+    fileprivate init(row: Row) {
+        self.init(
+            key: ObjectKey(row[0]), etag: (row[1] as String?).map(ETag.init), token: row[2])
+    }
+}
+
+// MARK: Multipart uploads
+
+extension JournalTransaction {
+    public func multipart(of inode: InodeNumber) throws -> MultipartRecord? {
+        try row("SELECT key, upload_id, part_size, token FROM upload WHERE ino = ?", [inode.sql]).map {
+            MultipartRecord(key: ObjectKey($0[0]), id: UploadID($0[1]), partSize: $0[2], token: $0[3])
+        }
+    }
+
+    /// Starts the record of a new upload; parts of a former one are forgotten.
+    public func setMultipart(_ record: MultipartRecord, of inode: InodeNumber) throws {
+        try removeMultipart(of: inode)
+        try execute(
+            "INSERT INTO upload (ino, key, upload_id, part_size, token) VALUES (?, ?, ?, ?, ?)",
+            [inode.sql, record.key.string, record.id.value, record.partSize, record.token])
+    }
+
+    public func removeMultipart(of inode: InodeNumber) throws {
+        try execute("DELETE FROM upload WHERE ino = ?", [inode.sql])
+        try execute("DELETE FROM part WHERE ino = ?", [inode.sql])
+    }
+
+    public func parts(of inode: InodeNumber) throws -> [PartRecord] {
+        let cursor = try rows(
+            "SELECT number, etag, size, md5 FROM part WHERE ino = ? ORDER BY number", [inode.sql])
+        var found: [PartRecord] = []
+        while let row = try cursor.next() {
+            found.append(
+                PartRecord(part: UploadedPart(number: row[0], etag: ETag(row[1]), size: row[2]), md5: row[3]))
+        }
+        return found
+    }
+
+    public func setPart(_ record: PartRecord, of inode: InodeNumber) throws {
+        try execute(
+            "INSERT OR REPLACE INTO part (ino, number, etag, size, md5) VALUES (?, ?, ?, ?, ?)",
+            [inode.sql, record.part.number, record.part.etag.value, record.part.size, record.md5])
+    }
+}
+
+// MARK: Extended attributes
+
+extension JournalTransaction {
+    public func extendedAttribute(_ name: String, of inode: InodeNumber) throws -> [UInt8]? {
+        guard let row = try row("SELECT value FROM xattr WHERE ino = ? AND name = ?", [inode.sql, name]) else {
+            return nil
+        }
+        return try row.withUnsafeData(atIndex: 0) { $0.map { Array($0) } ?? [] }
+    }
+
+    public func extendedAttributes(of inode: InodeNumber) throws -> [(name: String, value: [UInt8])] {
+        let cursor = try rows("SELECT name, value FROM xattr WHERE ino = ? ORDER BY name", [inode.sql])
+        var found: [(String, [UInt8])] = []
+        while let row = try cursor.next() {
+            found.append((row[0], try row.withUnsafeData(atIndex: 1) { $0.map { Array($0) } ?? [] }))
+        }
+        return found
+    }
+
+    public func setExtendedAttribute(_ name: String, to value: [UInt8]?, of inode: InodeNumber) throws {
+        if let value {
+            try execute(
+                "INSERT OR REPLACE INTO xattr (ino, name, value) VALUES (?, ?, ?)",
+                [inode.sql, name, value.withUnsafeBytes { Data($0) }])
+        } else {
+            try execute("DELETE FROM xattr WHERE ino = ? AND name = ?", [inode.sql, name])
+        }
+    }
+}
+
+// MARK: Events
+
+extension JournalTransaction {
+    public func record(_ event: JournalEvent) throws {
+        try execute(
+            "INSERT INTO event (kind, path, message, time_ns) VALUES (?, ?, ?, ?)",
+            [event.kind.rawValue, event.path, event.message, event.time.nanoseconds])
+        try execute(
+            """
+            DELETE FROM event WHERE kind = ?1 AND id <= (SELECT MAX(id) FROM event WHERE kind = ?1) - ?2
+            """, [event.kind.rawValue, JournalEvent.limit])
+    }
+
+    /// Oldest first.
+    public func events(_ kind: JournalEvent.Kind) throws -> [JournalEvent] {
+        let cursor = try rows(
+            "SELECT path, message, time_ns FROM event WHERE kind = ? ORDER BY id", [kind.rawValue])
+        var found: [JournalEvent] = []
+        while let row = try cursor.next() {
+            found.append(
+                JournalEvent(
+                    kind: kind, path: row[0], message: row[1], time: Timestamp(nanoseconds: row[2])))
+        }
+        return found
+    }
+}

@@ -1,0 +1,173 @@
+import GRDB
+import ObjectStore
+
+/// A name in a directory and the inode it leads to.
+public struct Dentry: Equatable, Sendable {
+    public var name: FileName
+    public var inode: Inode
+
+    public init(name: FileName, inode: Inode) {
+        self.name = name
+        self.inode = inode
+    }
+}
+
+// MARK: Names
+
+extension JournalTransaction {
+    public func child(_ name: FileName, of parent: InodeNumber) throws -> InodeNumber? {
+        try number("SELECT ino FROM dentry WHERE parent = ? AND name = ?", [parent.sql, name.string])
+            .map(InodeNumber.init(sql:))
+    }
+
+    public func link(_ name: FileName, in parent: InodeNumber, to inode: InodeNumber) throws {
+        try execute(
+            "INSERT OR REPLACE INTO dentry (parent, name, ino) VALUES (?, ?, ?)",
+            [parent.sql, name.string, inode.sql])
+    }
+
+    public func unlink(_ name: FileName, in parent: InodeNumber) throws {
+        try execute("DELETE FROM dentry WHERE parent = ? AND name = ?", [parent.sql, name.string])
+    }
+
+    public func hasChildren(_ directory: InodeNumber) throws -> Bool {
+        try number("SELECT 1 FROM dentry WHERE parent = ? LIMIT 1", [directory.sql]) != nil
+    }
+
+    /// Every name in a directory, in the order of its bytes.
+    public func children(of directory: InodeNumber) throws -> [Dentry] {
+        let columns = Inode.columns.map { "inode.\($0)" }.joined(separator: ", ")
+        let cursor = try rows(
+            "SELECT \(columns), dentry.name FROM dentry JOIN inode ON inode.ino = dentry.ino"
+                + " WHERE dentry.parent = ? ORDER BY dentry.name", [directory.sql])
+        var children: [Dentry] = []
+        while let row = try cursor.next() {
+            guard let name = FileName(row[Inode.columns.count]) else {
+                throw CacheError.corrupt("inode \(directory) holds an impossible name")
+            }
+            children.append(Dentry(name: name, inode: try Inode(row: row)))
+        }
+        return children
+    }
+
+    /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.
+    public func name(of inode: InodeNumber) throws -> (parent: InodeNumber, name: FileName)? {
+        guard let row = try row("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1", [inode.sql]) else { return nil }
+        guard let name = FileName(row[1]) else {
+            throw CacheError.corrupt("inode \(inode) has an impossible name")
+        }
+        return (InodeNumber(sql: row[0]), name)
+    }
+
+    /// Path below the root, without a leading slash; empty for the root. Nil for an inode that no name leads to.
+    public func path(of inode: InodeNumber) throws -> String? {
+        var components: [String] = []
+        var current = inode
+        while current != .root {
+            guard let (parent, name) = try name(of: current) else { return nil }
+            components.append(name.string)
+            current = parent
+        }
+        return components.reversed().joined(separator: "/")
+    }
+
+    /// The key an inode's object shall have: its path, with a slash behind it for a directory's marker. Nil for the
+    /// root and for an inode that no name leads to.
+    public func key(of inode: Inode) throws -> ObjectKey? {
+        guard inode.number != .root, let path = try path(of: inode.number) else { return nil }
+        return ObjectKey(inode.kind == .directory ? path + "/" : path)
+    }
+
+    /// The inode at a path below the root, components separated by single slashes; a slash at the end asks for a
+    /// directory. Nil if there is none, and for a path that is no path.
+    public func inode(at path: String) throws -> Inode? {
+        let wantsDirectory = path.hasSuffix("/")
+        var current = InodeNumber.root
+        let text = wantsDirectory ? path.dropLast() : path[...]
+        if !text.isEmpty {
+            for component in text.split(separator: "/", omittingEmptySubsequences: false) {
+                guard let name = FileName(String(component)), let next = try child(name, of: current) else {
+                    return nil
+                }
+                current = next
+            }
+        }
+        guard let inode = try inode(current) else { return nil }
+        return (inode.kind == .directory) == wantsDirectory || text.isEmpty || !wantsDirectory ? inode : nil
+    }
+
+    /// Whether `directory` is `ancestor` or lies below it.
+    public func isInside(_ directory: InodeNumber, of ancestor: InodeNumber) throws -> Bool {
+        var current = directory
+        while current != ancestor {
+            guard current != .root, let (parent, _) = try name(of: current) else { return false }
+            current = parent
+        }
+        return true
+    }
+}
+
+// MARK: Subtrees
+
+extension JournalTransaction {
+    private static let subtree = """
+        WITH RECURSIVE subtree(ino) AS (
+            SELECT ? UNION ALL SELECT dentry.ino FROM dentry JOIN subtree ON dentry.parent = subtree.ino
+        )
+        """
+
+    /// An inode and all below it.
+    public func subtree(of top: InodeNumber) throws -> [InodeNumber] {
+        try numbers(Self.subtree + " SELECT ino FROM subtree", [top.sql])
+    }
+
+    /// Marks `top` and all below it whose object is in the bucket as being at the wrong key; returns those marked.
+    public func markMoved(_ top: InodeNumber) throws -> [InodeNumber] {
+        try numbers(
+            Self.subtree + """
+                UPDATE inode SET pending = pending | ? WHERE ino IN subtree AND remote_key IS NOT NULL RETURNING ino
+                """, [top.sql, PendingChange.location.rawValue])
+    }
+
+    /// Directories at or below `top` whose names in the bucket were never listed whole.
+    public func unlistedDirectories(under top: InodeNumber) throws -> [InodeNumber] {
+        try numbers(
+            Self.subtree + """
+                SELECT ino FROM inode WHERE ino IN subtree AND kind = ?
+                AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = inode.ino)
+                """, [top.sql, InodeKind.directory.rawValue])
+    }
+
+    /// How many inodes at or below `top` are pending, and the sizes of those whose content is.
+    public func pendingUnder(_ top: InodeNumber) throws -> [(number: InodeNumber, pending: PendingChange, size: Int64)] {
+        let sql =
+            top == .root
+            ? "SELECT ino, pending, size FROM inode WHERE pending <> 0 AND ino <> ?"
+            : Self.subtree + " SELECT ino, pending, size FROM inode WHERE ino IN subtree AND pending <> 0"
+        var found: [(InodeNumber, PendingChange, Int64)] = []
+        let cursor = try rows(sql, [top == .root ? 0 : top.sql])
+        while let row = try cursor.next() {
+            found.append((InodeNumber(sql: row[0]), PendingChange(rawValue: row[1]), row[2]))
+        }
+        return found
+    }
+
+    /// The longest path below `top`, relative to it, in bytes; 0 if it has no children.
+    public func longestPath(under top: InodeNumber) throws -> Int {
+        let sql = """
+            WITH RECURSIVE subtree(ino, length) AS (
+                SELECT ?, 0 UNION ALL
+                SELECT dentry.ino, subtree.length + 1 + LENGTH(CAST(dentry.name AS BLOB))
+                FROM dentry JOIN subtree ON dentry.parent = subtree.ino
+            ) SELECT MAX(length) FROM subtree
+            """
+        return Int(try number(sql, [top.sql]) ?? 0)
+    }
+
+    private func numbers(_ sql: String, _ arguments: StatementArguments) throws -> [InodeNumber] {
+        var numbers: [InodeNumber] = []
+        let cursor = try rows(sql, arguments)
+        while let row = try cursor.next() { numbers.append(InodeNumber(sql: row[0])) }
+        return numbers
+    }
+}

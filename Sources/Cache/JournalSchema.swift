@@ -1,0 +1,77 @@
+import GRDB
+
+/// The tables of the journal and how older ones are brought up to date.
+///
+/// The version is SQLite's `user_version`. A journal of a newer version than ``version`` is refused: its tables may
+/// mean what this program does not know.
+enum JournalSchema {
+    static let version = 1
+
+    static func migrate(_ queue: DatabaseQueue) throws {
+        let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+        guard found <= version else {
+            throw CacheError.unusable(
+                "the state directory was written by a newer sluice (schema \(found), this one knows \(version)):"
+                    + " install the newer version, or name another --state-dir")
+        }
+        guard found < version else { return }
+        try queue.write { database in
+            try database.execute(sql: version1)
+            try database.execute(sql: "PRAGMA user_version = \(version)")
+        }
+    }
+
+    private static let version1 = """
+        CREATE TABLE property (
+            name TEXT PRIMARY KEY, value TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE inode (
+            ino INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind INTEGER NOT NULL, mode INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+            size INTEGER NOT NULL,
+            accessed_ns INTEGER NOT NULL, modified_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
+            links INTEGER NOT NULL, target TEXT,
+            pending INTEGER NOT NULL,
+            remote_key TEXT, remote_etag TEXT, remote_size INTEGER,
+            attempt_key TEXT, attempt_token TEXT,
+            local INTEGER NOT NULL, local_bytes INTEGER NOT NULL,
+            metadata_known INTEGER NOT NULL, remote_seq INTEGER NOT NULL,
+            last_used INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX inode_pending ON inode(ino) WHERE pending <> 0;
+        CREATE INDEX inode_orphan ON inode(ino) WHERE links = 0;
+        CREATE INDEX inode_remote ON inode(remote_key) WHERE remote_key IS NOT NULL;
+        CREATE INDEX inode_local ON inode(last_used) WHERE local <> 0;
+        CREATE TABLE dentry (
+            parent INTEGER NOT NULL, name TEXT NOT NULL, ino INTEGER NOT NULL,
+            PRIMARY KEY (parent, name)
+        ) WITHOUT ROWID;
+        CREATE INDEX dentry_ino ON dentry(ino);
+        CREATE TABLE xattr (
+            ino INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,
+            PRIMARY KEY (ino, name)
+        ) WITHOUT ROWID;
+        CREATE TABLE listing (
+            ino INTEGER PRIMARY KEY, listed_ns INTEGER NOT NULL
+        );
+        CREATE TABLE tombstone (
+            key TEXT PRIMARY KEY, etag TEXT, token TEXT
+        ) WITHOUT ROWID;
+        CREATE TABLE upload (
+            ino INTEGER PRIMARY KEY, key TEXT NOT NULL, upload_id TEXT NOT NULL, part_size INTEGER NOT NULL,
+            token TEXT NOT NULL
+        );
+        CREATE TABLE part (
+            ino INTEGER NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
+            md5 TEXT NOT NULL,
+            PRIMARY KEY (ino, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE discard (
+            ino INTEGER PRIMARY KEY
+        );
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, path TEXT NOT NULL, message TEXT NOT NULL,
+            time_ns INTEGER NOT NULL
+        );
+        """
+}

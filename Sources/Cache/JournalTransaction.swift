@@ -1,0 +1,143 @@
+import GRDB
+import ObjectStore
+import Platform
+
+/// The journal's tables as ``Journal/read(_:)`` and ``Journal/write(_:)`` hand them out; used only inside those.
+///
+/// Holds primitives only: what a rename may do is decided above.
+public struct JournalTransaction {
+    let database: Database
+
+    /// All methods use prepared statements that the connection keeps.
+    func execute(_ sql: String, _ arguments: StatementArguments) throws {
+        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    }
+
+    func rows(_ sql: String, _ arguments: StatementArguments) throws -> RowCursor {
+        try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
+    }
+
+    func row(_ sql: String, _ arguments: StatementArguments) throws -> Row? {
+        try Row.fetchOne(database.cachedStatement(sql: sql), arguments: arguments)
+    }
+
+    func number(_ sql: String, _ arguments: StatementArguments = []) throws -> Int64? {
+        try Int64.fetchOne(database.cachedStatement(sql: sql), arguments: arguments)
+    }
+}
+
+// MARK: Properties
+
+extension JournalTransaction {
+    public func property(_ name: String) throws -> String? {
+        try row("SELECT value FROM property WHERE name = ?", [name])?[0]
+    }
+
+    public func setProperty(_ name: String, _ value: String) throws {
+        try execute("INSERT OR REPLACE INTO property (name, value) VALUES (?, ?)", [name, value])
+    }
+}
+
+// MARK: Inodes
+
+extension JournalTransaction {
+    private static let inodeColumns = Inode.columns.joined(separator: ", ")
+    private static let selectInode = "SELECT \(inodeColumns) FROM inode "
+    private static let updateInode =
+        "UPDATE inode SET " + Inode.columns.dropFirst().map { "\($0) = ?" }.joined(separator: ", ") + " WHERE ino = ?"
+    private static let insertInode =
+        "INSERT INTO inode (\(inodeColumns)) VALUES (" + Inode.columns.map { _ in "?" }.joined(separator: ", ") + ")"
+
+    public func inode(_ number: InodeNumber) throws -> Inode? {
+        try row(Self.selectInode + "WHERE ino = ?", [number.sql]).map(Inode.init(row:))
+    }
+
+    /// Inserts a new inode under a number that was never used; `build` makes it from the number.
+    public func insertInode(_ build: (InodeNumber) -> Inode) throws -> Inode {
+        let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
+        let inode = build(InodeNumber(sql: last + 1))
+        try execute(Self.insertInode, StatementArguments(inode.values))
+        return inode
+    }
+
+    public func update(_ inode: Inode) throws {
+        try execute(Self.updateInode, StatementArguments(inode.values.dropFirst() + [inode.number.sql]))
+    }
+
+    /// Removes the row and all that hangs on it. The data file is to be removed by whoever owns it.
+    public func deleteInode(_ number: InodeNumber) throws {
+        for table in ["inode", "xattr", "listing", "upload", "part"] {
+            try execute("DELETE FROM \(table) WHERE ino = ?", [number.sql])
+        }
+    }
+
+    /// Records that the bytes of a file are about to differ from the object's.
+    public func markContentPending(_ number: InodeNumber) throws {
+        try execute("UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
+    }
+
+    public func pendingInodes() throws -> [Inode] {
+        try all(Self.selectInode + "WHERE pending <> 0", [])
+    }
+
+    /// Inodes whose object is, as far as is known, at `key`.
+    public func inodes(withRemoteKey key: ObjectKey) throws -> [Inode] {
+        try all(Self.selectInode + "WHERE remote_key = ?", [key.string])
+    }
+
+    /// Inodes without a name, left by a process that died while they were open.
+    public func orphans() throws -> [Inode] {
+        try all(Self.selectInode + "WHERE links = 0", [])
+    }
+
+    /// Clean inodes with local data, least recently used first.
+    public func evictable(limit: Int) throws -> [Inode] {
+        try all(Self.selectInode + "WHERE local <> 0 AND pending = 0 ORDER BY last_used LIMIT ?", [limit])
+    }
+
+    public func setLastUsed(_ time: Timestamp, of number: InodeNumber) throws {
+        try execute("UPDATE inode SET last_used = ? WHERE ino = ?", [time.nanoseconds, number.sql])
+    }
+
+    /// Whether a data file belongs to a known inode.
+    public func hasLocalData(_ number: InodeNumber) throws -> Bool {
+        try self.number("SELECT 1 FROM inode WHERE ino = ? AND local <> 0", [number.sql]) != nil
+    }
+
+    /// Bytes that all data files took when they were last closed.
+    public func localBytes() throws -> Int64 {
+        try number("SELECT SUM(local_bytes) FROM inode WHERE local <> 0") ?? 0
+    }
+
+    /// Of these, the bytes of files with content that is not in the bucket.
+    public func dirtyBytes() throws -> Int64 {
+        try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0") ?? 0
+    }
+
+    private func all(_ sql: String, _ arguments: StatementArguments) throws -> [Inode] {
+        var inodes: [Inode] = []
+        let cursor = try rows(sql, arguments)
+        while let row = try cursor.next() { inodes.append(try Inode(row: row)) }
+        return inodes
+    }
+}
+
+// MARK: Data files to remove
+
+extension JournalTransaction {
+    /// Records that a data file is garbage before it is removed, so that recovery knows it from unexplained data.
+    public func discardData(of number: InodeNumber) throws {
+        try execute("INSERT OR IGNORE INTO discard (ino) VALUES (?)", [number.sql])
+    }
+
+    public func dataDiscarded(of number: InodeNumber) throws {
+        try execute("DELETE FROM discard WHERE ino = ?", [number.sql])
+    }
+
+    public func discardedData() throws -> [InodeNumber] {
+        var numbers: [InodeNumber] = []
+        let cursor = try rows("SELECT ino FROM discard", [])
+        while let row = try cursor.next() { numbers.append(InodeNumber(sql: row[0])) }
+        return numbers
+    }
+}

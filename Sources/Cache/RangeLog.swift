@@ -1,0 +1,90 @@
+import ObjectStore
+import Platform
+import SystemPackage
+
+/// The durable side of ``FileExtents``: a log beside the data file of a file that is not yet wholly local.
+///
+/// A range is appended after its bytes are in the data file: a crash between the two makes the bytes be fetched
+/// again. After a power cut, what was written but not synced may be holes: then only records before the last
+/// `synced` mark count. The log belongs to one version of the object, named in its first record.
+///
+/// Guarded by the lock of its ``CachedFile``.
+struct RangeLog: Sendable {
+    private let file: any DiskFile
+    /// Size in bytes: where the next record goes.
+    private(set) var end: Int64
+
+    private init(file: any DiskFile, end: Int64) {
+        self.file = file
+        self.end = end
+    }
+
+    /// Opens the log `name` of the object version `etag` and replays it on `extents`; starts it anew if there is
+    /// none or it belongs to another version.
+    static func open(
+        _ name: String, on disk: any Disk, version etag: ETag, boot: BootIdentity, extents: inout FileExtents
+    ) throws(Errno) -> RangeLog {
+        let file = try disk.open(name, .createIfAbsent)
+        let size = try file.status().size
+        let records = try load(file, size: size)
+        let version = RangeLogRecord.boot(fingerprint(of: etag))
+        if records.first == version {
+            let kept = trusted(records, boot: boot)
+            for record in kept { extents.apply(record) }
+            var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
+            if log.end < size { try file.truncate(to: log.end) }
+            if lastBoot(records) != boot { try log.append(.boot(boot)) }
+            return log
+        }
+        try file.truncate(to: 0)
+        var log = RangeLog(file: file, end: 0)
+        try log.append(version)
+        try log.append(.boot(boot))
+        return log
+    }
+
+    mutating func append(_ record: RangeLogRecord) throws(Errno) {
+        try file.write(record.bytes, at: end)
+        end += Int64(RangeLogRecord.size)
+    }
+
+    /// Records that the data file was synced when the log ended at `offset`, and makes that durable.
+    mutating func markSynced(before offset: Int64) throws(Errno) {
+        try append(.synced(before: offset))
+        try file.synchronize()
+    }
+
+    private static func load(_ file: any DiskFile, size: Int64) throws(Errno) -> [RangeLogRecord] {
+        let bytes = try file.contents(limit: Int(size))
+        var records: [RangeLogRecord] = []
+        for start in stride(from: 0, through: bytes.count - RangeLogRecord.size, by: RangeLogRecord.size) {
+            guard let record = RangeLogRecord(bytes: bytes[start..<start + RangeLogRecord.size]) else { break }
+            records.append(record)
+        }
+        return records
+    }
+
+    /// All records if this boot wrote the last of them; else those before the last sync.
+    private static func trusted(_ records: [RangeLogRecord], boot: BootIdentity) -> ArraySlice<RangeLogRecord> {
+        if lastBoot(records) == boot { return records.dropFirst() }
+        for record in records.reversed() {
+            guard case .synced(let offset) = record else { continue }
+            return records[1..<min(max(1, Int(offset) / RangeLogRecord.size), records.count)]
+        }
+        return []
+    }
+
+    private static func lastBoot(_ records: [RangeLogRecord]) -> BootIdentity? {
+        for record in records.dropFirst().reversed() {
+            if case .boot(let boot) = record { return boot }
+        }
+        return nil
+    }
+
+    /// 64 bits of FNV-1a, twice: this is against mix-ups, not against attackers.
+    private static func fingerprint(of etag: ETag) -> BootIdentity {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in etag.value.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return BootIdentity(high: hash, low: ~hash)
+    }
+}

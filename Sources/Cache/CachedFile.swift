@@ -137,6 +137,9 @@ extension CachedFile {
     /// The object that missing bytes come from; nil if the file stands on none.
     public var base: RemoteObject? { state.withLock { $0.base } }
 
+    /// Whether every byte is local, for good.
+    public var isComplete: Bool { state.withLock { $0.log == nil } }
+
     /// Ranges that must be fetched before `range` can be read, ascending.
     public func missing(in range: Range<Int64>) -> [Range<Int64>] {
         state.withLock { $0.log == nil ? [] : $0.extents.missing(in: range) }

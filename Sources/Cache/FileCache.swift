@@ -22,6 +22,8 @@ public final class FileCache: Sendable {
         struct Opened {
             var file: CachedFile
             var references: Int
+            /// Of these, handles that may write.
+            var writers: Int
         }
 
         var open: [InodeNumber: Opened] = [:]
@@ -60,31 +62,34 @@ public final class FileCache: Sendable {
 // MARK: Opening and closing
 
 extension FileCache {
-    /// The local bytes of a regular file, opened if they are not; to be given back by ``release(_:)``.
+    /// The local bytes of a regular file, opened if they are not; to be given back by ``release(_:forWriting:)``.
     ///
     /// Throws ``CacheError``; ``CacheError/corrupt(_:)`` if unsent bytes that the journal knows are not there.
-    public func acquire(_ number: InodeNumber) throws -> CachedFile {
+    public func acquire(_ number: InodeNumber, forWriting: Bool = false) throws -> CachedFile {
         try table.withLock { table in
             if let opened = table.open[number] {
                 table.open[number]?.references += 1
+                table.open[number]?.writers += forWriting ? 1 : 0
                 return opened.file
             }
             guard let inode = try journal.read({ try $0.inode(number) }) else {
                 throw CacheError.system(.staleNFSFileHandle, during: "opening inode \(number)")
             }
             let file = try open(inode)
-            table.open[number] = Table.Opened(file: file, references: 1)
+            table.open[number] = Table.Opened(file: file, references: 1, writers: forWriting ? 1 : 0)
             table.closedBytes -= inode.localBytes
             table.lastUsed[number] = time.wall
             return file
         }
     }
 
-    public func release(_ file: CachedFile) {
+    /// Gives back one reference of ``acquire(_:forWriting:)``, with the same `forWriting`.
+    public func release(_ file: CachedFile, forWriting: Bool = false) {
         table.withLock { table in
             guard let opened = table.open[file.inode] else { return }
             guard opened.references == 1 else {
                 table.open[file.inode]?.references -= 1
+                table.open[file.inode]?.writers -= forWriting ? 1 : 0
                 return
             }
             table.open[file.inode] = nil
@@ -102,6 +107,11 @@ extension FileCache {
     /// The file if it is open now, without a reference of its own.
     public func openFile(_ number: InodeNumber) -> CachedFile? {
         table.withLock { $0.open[number]?.file }
+    }
+
+    /// Whether a program holds the file open for writing.
+    public func isOpenForWriting(_ number: InodeNumber) -> Bool {
+        table.withLock { ($0.open[number]?.writers ?? 0) > 0 }
     }
 
     /// An inode lost its last name and the kernel knows it no more: its row and its data go once it is closed.

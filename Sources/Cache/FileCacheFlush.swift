@@ -26,7 +26,7 @@ extension FileCache {
         let files = holdUnsynced()
         attempt { try synchronizeBytes(of: files) }
         attempt { try journalProgress(of: files) }
-        files.forEach(release)
+        for file in files { release(file) }
         attempt { try removeDoomed() }
         attempt { try journal.synchronizeIfNeeded() }
         attempt { try journal.checkpoint() }

@@ -142,7 +142,7 @@ extension JournalTransaction {
     public func pendingUnder(_ top: InodeNumber) throws -> [(number: InodeNumber, pending: PendingChange, size: Int64)] {
         let sql =
             top == .root
-            ? "SELECT ino, pending, size FROM inode WHERE pending <> 0 AND ino <> ?"
+            ? "SELECT ino, pending, size FROM inode WHERE pending <> 0 AND links > 0 AND ino <> ?"
             : Self.subtree + " SELECT ino, pending, size FROM inode WHERE ino IN subtree AND pending <> 0"
         var found: [(InodeNumber, PendingChange, Int64)] = []
         let cursor = try rows(sql, [top == .root ? 0 : top.sql])

@@ -76,8 +76,9 @@ extension JournalTransaction {
         try execute("UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
     }
 
+    /// Of inodes that a name leads to.
     public func pendingInodes() throws -> [Inode] {
-        try all(Self.selectInode + "WHERE pending <> 0", [])
+        try all(Self.selectInode + "WHERE pending <> 0 AND links > 0", [])
     }
 
     /// Inodes whose object is, as far as is known, at `key`.
@@ -111,7 +112,7 @@ extension JournalTransaction {
 
     /// Of these, the bytes of files with content that is not in the bucket.
     public func dirtyBytes() throws -> Int64 {
-        try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0") ?? 0
+        try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0") ?? 0
     }
 
     private func all(_ sql: String, _ arguments: StatementArguments) throws -> [Inode] {

@@ -1,11 +1,6 @@
 // libcrypto: message digests and HMAC, nothing else.
 #pragma once
 
-// As in CLinux: one view of the system's headers in every module.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <stddef.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

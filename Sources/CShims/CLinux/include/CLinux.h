@@ -1,9 +1,8 @@
 // Linux calls and constants that Swift's Glibc overlay lacks or cannot import.
+//
+// Feature macros such as _GNU_SOURCE stay out of this header: Swift's Glibc module is built without them, and a file
+// that sees both views of a system type does not compile. What needs them is wrapped in CLinux.c.
 #pragma once
-
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,5 +31,8 @@
 static inline int sluice_openat(int directory, const char *path, int flags, mode_t mode) {
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
+
+// copy_file_range(2) at explicit offsets; the file positions do not move.
+ssize_t sluice_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 
 static inline int sluice_errno(void) { return errno; }

@@ -69,6 +69,7 @@ extension MemoryStore {
 
 extension StoreError {
     static func conditionFailed(_ key: ObjectKey) -> StoreError {
-        StoreError(.preconditionFailed, code: "PreconditionFailed", message: "\(key) is another version now", status: 412)
+        StoreError(
+            .preconditionFailed, code: "PreconditionFailed", message: "\(key) is another version now", status: 412)
     }
 }

@@ -11,11 +11,10 @@ public final class TemporaryDirectory: Sendable {
     public init(in parent: String? = nil) throws {
         let parent = parent ?? FileManager.default.temporaryDirectory.path
         let template = parent + "/sluice-test-XXXXXX"
-        guard let made = template.withCString({ name -> String? in
-            guard let copy = strdup(name) else { return nil }
-            defer { free(copy) }
-            return mkdtemp(copy).map { String(cString: $0) }
-        }) else { throw Failure() }
+        var name = Array(template.utf8CString)
+        guard mkdtemp(&name) != nil else { throw Failure() }
+        let made = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } }
+        guard let made else { throw Failure() }
         path = made
     }
 

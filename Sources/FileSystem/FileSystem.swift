@@ -6,6 +6,9 @@ import Synchronization
 import SystemPackage
 import Transfer
 
+/// swift-system has a type of the same name.
+typealias Inode = Cache.Inode
+
 /// The file system: names, inodes, handles and their semantics over the journal and the data files. Knows no kernel
 /// types, no C and no S3.
 ///
@@ -131,6 +134,10 @@ extension FileSystem {
         return inode
     }
 
+    func row(_ number: InodeNumber) throws(Errno) -> Inode {
+        try read { try inode(number, in: $0) }
+    }
+
     /// The row of a directory that a name is to be found or made in.
     func directory(_ number: InodeNumber, in transaction: JournalTransaction) throws -> Inode {
         let inode = try inode(number, in: transaction)
@@ -138,7 +145,8 @@ extension FileSystem {
         return inode
     }
 
-    func attributes(_ inode: Inode) -> FileAttributes {
+    /// What programs see of an inode.
+    func shown(_ inode: Inode) -> FileAttributes {
         var size = inode.kind == .symbolicLink ? Int64(inode.linkTarget?.utf8.count ?? Int(inode.size)) : inode.size
         var modified = inode.modified
         var changed = inode.changed
@@ -156,7 +164,7 @@ extension FileSystem {
     /// An answer that gives the kernel a reference.
     func entry(_ inode: Inode) -> Entry {
         table.withLock { $0.references[inode.number, default: 0] += 1 }
-        return Entry(attributes: attributes(inode), timeToLive: timeToLive)
+        return Entry(attributes: shown(inode), timeToLive: timeToLive)
     }
 
     public func forget(_ inode: InodeNumber, count: UInt64) {

@@ -6,7 +6,7 @@ import SystemPackage
 
 extension FileSystem {
     public func attributes(of number: InodeNumber) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
-        (attributes(try read { try inode(number, in: $0) }), timeToLive)
+        (shown(try row(number)), timeToLive)
     }
 
     public func setAttributes(
@@ -20,7 +20,7 @@ extension FileSystem {
 
     private func truncate(_ number: InodeNumber, to size: Int64) throws(Errno) {
         guard size >= 0 else { throw .invalidArgument }
-        let inode = try read { try inode(number, in: $0) }
+        let inode = try row(number)
         switch inode.kind {
         case .directory: throw .isDirectory
         case .symbolicLink: throw .invalidArgument
@@ -55,16 +55,11 @@ extension FileSystem {
     private func changeRow(of number: InodeNumber, _ change: AttributeChange) throws(Errno) {
         let now = time.wall
         let inode = try self.change { transaction in
-            var inode = try inode(number, in: transaction)
-            inode.permissions = change.permissions ?? inode.permissions
-            inode.userID = change.userID ?? inode.userID
-            inode.groupID = change.groupID ?? inode.groupID
-            if let accessed = change.accessed { inode.accessed = accessed.timestamp(now) }
-            if let modified = change.modified { inode.modified = modified.timestamp(now) }
-            inode.changed = now
-            if change.isStoredInBucket && inode.linkCount > 0 && number != .root { inode.markMetadataPending() }
-            try transaction.update(inode)
-            return inode
+            var row = try self.inode(number, in: transaction)
+            row.apply(change, at: now)
+            if change.isStoredInBucket && row.linkCount > 0 && number != .root { row.markMetadataPending() }
+            try transaction.update(row)
+            return row
         }
         if change.modified != nil && inode.kind == .file && (inode.pending.contains(.content) || cache.openFile(number) != nil) {
             try setModified(inode)
@@ -86,7 +81,7 @@ extension FileSystem {
     /// The first write to a file takes its set-user-ID and set-group-ID bits away (write(2)).
     func dropSetID(_ number: InodeNumber) throws(Errno) {
         var change = AttributeChange()
-        let permissions = try read { try inode(number, in: $0) }.permissions
+        let permissions = try row(number).permissions
         guard permissions & 0o6000 != 0 else { return }
         // Set-group-ID without group execution stands for mandatory locking and stays (inode(7)).
         change.permissions = permissions & (permissions & 0o010 != 0 ? 0o1777 : 0o3777)
@@ -95,6 +90,15 @@ extension FileSystem {
 }
 
 extension Inode {
+    fileprivate mutating func apply(_ change: AttributeChange, at now: Timestamp) {
+        permissions = change.permissions ?? permissions
+        userID = change.userID ?? userID
+        groupID = change.groupID ?? groupID
+        accessed = change.accessed?.timestamp(now) ?? accessed
+        modified = change.modified?.timestamp(now) ?? modified
+        changed = now
+    }
+
     /// An object exists whose metadata differ now; what is not in the bucket yet will carry them when it goes.
     mutating func markMetadataPending() {
         if remote != nil || attempt != nil { pending.insert(.metadata) }

@@ -27,7 +27,7 @@ extension FileSystem {
 
     private func open(_ number: InodeNumber, _ mode: OpenMode) throws(Errno) -> OpenedFile {
         guard !options.isReadOnly || mode.isDisjoint(with: [.write, .truncate]) else { throw .readOnlyFileSystem }
-        let inode = try read { try inode(number, in: $0) }
+        let inode = try row(number)
         switch inode.kind {
         case .directory: throw .isDirectory
         case .symbolicLink: throw .tooManySymbolicLinkLevels

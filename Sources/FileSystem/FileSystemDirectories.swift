@@ -156,7 +156,7 @@ extension FileSystem {
         _ number: InodeNumber, reply: @escaping Reply<String>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
-            let inode = try read { try inode(number, in: $0) }
+            let inode = try row(number)
             guard inode.kind == .symbolicLink, let target = inode.linkTarget else { throw .invalidArgument }
             reply(.success(target))
         } catch {

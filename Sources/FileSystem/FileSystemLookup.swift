@@ -84,7 +84,7 @@ extension FileSystem {
 
     private func give(_ parked: ParkedReply<Entry>, _ number: InodeNumber) {
         do throws(Errno) {
-            let entry = entry(try read { try inode(number, in: $0) })
+            let entry = entry(try row(number))
             if !parked.answer(.success(entry)) { forget(number, count: 1) }
         } catch {
             parked.answer(.failure(error))

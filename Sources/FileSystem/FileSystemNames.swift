@@ -167,7 +167,8 @@ extension FileSystem {
             do throws(Errno) {
                 if let error { throw self.failure(error) }
                 if let next = try self.firstUnknown(names) { return self.complete(next, names, parked, change) }
-                try parked.perform(change)
+                try change()
+                parked.answer(.success(()))
             } catch {
                 parked.answer(.failure(error))
             }

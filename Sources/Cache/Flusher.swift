@@ -6,7 +6,8 @@ import Logging
 public final class Flusher: Sendable {
     private let cache: FileCache
     private let queue = DispatchQueue(label: "flush")
-    private let timer: any DispatchSourceTimer
+    // SAFETY: a dispatch source may be used from any thread; its protocol does not say so.
+    nonisolated(unsafe) private let timer: any DispatchSourceTimer
     private let logger: Logger
 
     /// Starts flushing.

@@ -10,7 +10,7 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, permissions: UInt16, mode: OpenMode, caller: Caller
     ) throws(Errno) -> (Entry, OpenedFile) {
         let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
-        let opened = try openFile(inode, mode)
+        let opened = try openFile(inode, mode, isNew: true)
         return (entry(inode), opened)
     }
 
@@ -45,10 +45,12 @@ extension FileSystem {
         return opened
     }
 
-    private func openFile(_ inode: Inode, _ mode: OpenMode) throws(Errno) -> OpenedFile {
+    private func openFile(_ inode: Inode, _ mode: OpenMode, isNew: Bool = false) throws(Errno) -> OpenedFile {
         let file: CachedFile
+        let writes = mode.contains(.write)
         do {
-            file = try cache.acquire(inode.number, forWriting: mode.contains(.write))
+            file = try isNew
+                ? cache.acquireNew(inode, forWriting: writes) : cache.acquire(inode.number, forWriting: writes)
         } catch {
             throw failure(error)
         }

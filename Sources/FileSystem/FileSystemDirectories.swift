@@ -8,8 +8,6 @@ import Transfer
 extension FileSystem {
     /// A symbolic link is at most this long: below it, only the object's metadata tells a link from a file.
     private static let largestAmbiguousSize = MetadataLoader.maximumTargetLength
-    /// How long a listing that is only to be renewed is waited for.
-    private static let renewalDeadline: Duration = .seconds(2)
 
     public func openDirectory(
         _ number: InodeNumber, reply: @escaping Reply<HandleNumber>
@@ -31,29 +29,22 @@ extension FileSystem {
     }
 
     private func listFirst(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        park(reply) { parked in
-            lister.refresh(number) { error in
-                if let error {
-                    parked.answer(.failure(self.failure(error)))
-                } else {
-                    self.answer(parked, number)
-                }
+        let parked = park(reply)
+        lister.refresh(number) { error in
+            if let error {
+                parked.answer(.failure(self.failure(error)))
+            } else {
+                self.answer(parked, number)
             }
         }
+        return parked
     }
 
     /// What is known has to do if the bucket does not answer soon.
     private func renew(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        park(reply) { parked in
-            let limit = Task {
-                try await self.time.sleep(for: Self.renewalDeadline)
-                self.answer(parked, number)
-            }
-            lister.refresh(number) { _ in
-                limit.cancel()
-                self.answer(parked, number)
-            }
-        }
+        let parked = park(reply, within: Self.renewalDeadline) { self.answer($0, number) }
+        lister.refresh(number) { _ in self.answer(parked, number) }
+        return parked
     }
 
     private func answer(_ parked: ParkedReply<HandleNumber>, _ number: InodeNumber) {

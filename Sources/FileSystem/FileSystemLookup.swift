@@ -7,40 +7,41 @@ import Transfer
 // MARK: Finding names
 
 extension FileSystem {
+    /// How long the store is waited for where what is known will do.
+    static let renewalDeadline: Duration = .seconds(2)
+
     public func lookup(
         _ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Entry>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
             let (found, isListed) = try find(name, in: parent)
-            if isListed && !lister.isFresh(parent) { lister.refresh(parent) }
-            if let found, found.isMetadataKnown {
+            if isListed { lister.refreshIfStale(parent) }
+            if let found {
+                guard found.isMetadataKnown || !writeback.isOnline else { return loadMetadata(of: found, reply) }
                 reply(.success(entry(found)))
                 return nil
             }
-            if found == nil, isListed {
-                reply(.failure(.noSuchFileOrDirectory))
-                return nil
-            }
-            return park(reply) { parked in
-                if let found {
-                    self.answer(parked, with: found)
-                } else {
-                    self.findAfterListing(name, in: parent, parked)
-                }
-            }
+            // Without a way to the bucket the names of a directory that was never listed count as absent: what is
+            // made now is checked against the bucket when it is uploaded.
+            guard isListed || !writeback.isOnline else { return findAfterListing(name, in: parent, reply) }
+            reply(.failure(.noSuchFileOrDirectory))
+            return nil
         } catch {
             reply(.failure(error))
             return nil
         }
     }
 
-    /// Starts work that answers later, within the deadline.
+    /// An answer that comes within the network deadline, as EIO if nothing else.
+    func park<Value: Sendable>(_ reply: @escaping Reply<Value>) -> ParkedReply<Value> {
+        park(reply, within: options.networkDeadline) { $0.answer(.failure(.ioError)) }
+    }
+
     func park<Value: Sendable>(
-        _ reply: @escaping Reply<Value>, _ start: (ParkedReply<Value>) -> Void
-    ) -> any PendingOperation {
-        let parked = ParkedReply(reply, within: options.networkDeadline, time: time)
-        start(parked)
-        return parked
+        _ reply: @escaping Reply<Value>, within limit: Duration,
+        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Void
+    ) -> ParkedReply<Value> {
+        ParkedReply(reply, within: limit, time: time, otherwise: otherwise)
     }
 
     /// The inode of a name, and whether the directory's names in the bucket are known.
@@ -52,27 +53,33 @@ extension FileSystem {
         }
     }
 
-    /// The directory was never listed. Without a way to the bucket its names count as absent: what is made now is
-    /// checked against the bucket when it is uploaded.
-    private func findAfterListing(_ name: FileName, in parent: InodeNumber, _ parked: ParkedReply<Entry>) {
+    private func findAfterListing(
+        _ name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
+    ) -> any PendingOperation {
+        let parked = park(reply)
         lister.refresh(parent) { [self] error in
             if let error {
                 logger.notice("directory not listed", metadata: ["ino": "\(parent)", "error": "\(error)"])
             }
             do throws(Errno) {
                 guard let found = try find(name, in: parent).0 else { throw .noSuchFileOrDirectory }
-                answer(parked, with: found)
+                if found.isMetadataKnown { give(parked, found.number) } else { loadMetadata(of: found, for: parked) }
             } catch {
                 parked.answer(.failure(error))
             }
         }
+        return parked
     }
 
-    /// Answers with an inode whose attributes may be only in the object's metadata.
-    private func answer(_ parked: ParkedReply<Entry>, with inode: Inode) {
-        guard !inode.isMetadataKnown else { return give(parked, inode.number) }
+    /// Attributes may be only in the object's metadata; if it does not come soon, defaults have to do.
+    private func loadMetadata(of inode: Inode, _ reply: @escaping Reply<Entry>) -> any PendingOperation {
+        let parked = park(reply, within: Self.renewalDeadline) { self.give($0, inode.number) }
+        loadMetadata(of: inode, for: parked)
+        return parked
+    }
+
+    private func loadMetadata(of inode: Inode, for parked: ParkedReply<Entry>) {
         metadata.load(inode.number) { [self] error in
-            // Without a way to the bucket the defaults have to do; what the store refuses is the answer.
             if let error, error.kind == .notFound || error.kind == .preconditionFailed {
                 lister.refresh(parentOf(inode.number) ?? .root)
                 parked.answer(.failure(.noSuchFileOrDirectory))

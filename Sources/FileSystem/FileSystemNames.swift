@@ -152,7 +152,9 @@ extension FileSystem {
                 reply(.success(try change()))
                 return nil
             }
-            return park(reply) { parked in self.complete(unknown, names, parked, change) }
+            let parked = park(reply)
+            complete(unknown, names, parked, change)
+            return parked
         } catch {
             reply(.failure(error))
             return nil

@@ -8,13 +8,16 @@ final class ParkedReply<Value: Sendable>: PendingOperation {
     private let reply: Mutex<Reply<Value>?>
     private let deadline: Mutex<Task<Void, Never>?>
 
-    /// Answers EIO when `limit` has passed.
-    init(_ reply: @escaping Reply<Value>, within limit: Duration, time: any TimeSource) {
+    /// `otherwise` answers when `limit` has passed.
+    init(
+        _ reply: @escaping Reply<Value>, within limit: Duration, time: any TimeSource,
+        otherwise: @escaping @Sendable (ParkedReply) -> Void
+    ) {
         self.reply = Mutex(reply)
         deadline = Mutex(nil)
         let task = Task { [weak self] in
             do { try await time.sleep(for: limit) } catch { return }
-            self?.answer(.failure(.ioError))
+            if let self { otherwise(self) }
         }
         deadline.withLock { $0 = task }
         if self.reply.withLock({ $0 == nil }) { task.cancel() }

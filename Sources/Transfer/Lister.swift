@@ -22,6 +22,8 @@ public final class Lister: Sendable {
     private struct State {
         /// When directories were last listed, by the monotonic clock.
         var listed: [InodeNumber: Duration] = [:]
+        /// When listings were last begun in the background.
+        var begun: [InodeNumber: Duration] = [:]
         var underWay: [InodeNumber: [Completion]] = [:]
     }
 
@@ -56,6 +58,20 @@ public final class Lister: Sendable {
             if state.listed.count >= Self.memoryLimit { state.listed = [:] }
             state.listed[directory] = now
         }
+    }
+
+    /// Begins a listing in the background if what is known is older than the time to live; at most once in that
+    /// time, also when it fails.
+    public func refreshIfStale(_ directory: InodeNumber) {
+        let now = time.monotonic
+        let isDue = state.withLock { state in
+            let last = max(state.listed[directory] ?? .zero, state.begun[directory] ?? .zero)
+            guard now - last >= timeToLive || last == .zero else { return false }
+            if state.begun.count >= Self.memoryLimit { state.begun = [:] }
+            state.begun[directory] = now
+            return true
+        }
+        if isDue { refresh(directory) }
     }
 
     /// Lists a directory, or joins a listing under way.

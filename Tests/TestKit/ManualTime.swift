@@ -1,0 +1,86 @@
+import Platform
+import Synchronization
+
+/// A clock that stands still until a test turns it; sleepers wake when their moment has come.
+public final class ManualTime: TimeSource {
+    private struct Sleeper {
+        var wakeAt: Duration
+        var continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private struct State {
+        var monotonic: Duration = .zero
+        var wall: Timestamp
+        var nextID = 0
+        var sleepers: [Int: Sleeper] = [:]
+    }
+
+    private let state: Mutex<State>
+
+    /// `wall` is where the wall clock starts; by default a moment of the year 2025.
+    public init(wall: Timestamp = Timestamp(seconds: 1_750_000_000)) {
+        state = Mutex(State(wall: wall))
+    }
+
+    public var monotonic: Duration { state.withLock { $0.monotonic } }
+    public var wall: Timestamp { state.withLock { $0.wall } }
+
+    /// Tasks that wait for the clock now.
+    public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+
+    /// Sets the wall clock alone, as a robot's clock jumps when it finds the network.
+    public func setWall(_ wall: Timestamp) {
+        state.withLock { $0.wall = wall }
+    }
+
+    /// Turns both clocks and wakes who is due, in the order of their moments.
+    public func advance(by duration: Duration) {
+        let due = state.withLock { state -> [Sleeper] in
+            state.monotonic += duration
+            state.wall = Timestamp(nanoseconds: state.wall.nanoseconds + duration.nanoseconds)
+            let due = state.sleepers.filter { $0.value.wakeAt <= state.monotonic }
+            for id in due.keys { state.sleepers[id] = nil }
+            return due.sorted { ($0.value.wakeAt, $0.key) < ($1.value.wakeAt, $1.key) }.map(\.value)
+        }
+        for sleeper in due { sleeper.continuation.resume() }
+    }
+
+    /// Returns once at least `count` tasks sleep, so that an advance does not come too early.
+    public func waitForSleepers(_ count: Int = 1) async {
+        while sleeperCount < count { await Task.yield() }
+    }
+
+    public func sleep(for duration: Duration) async throws {
+        try Task.checkCancellation()
+        guard duration > .zero else { return }
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                enter(id, for: duration, continuation)
+            }
+        } onCancel: {
+            state.withLock { $0.sleepers.removeValue(forKey: id) }?.continuation.resume(throwing: CancellationError())
+        }
+    }
+
+    private func enter(_ id: Int, for duration: Duration, _ continuation: CheckedContinuation<Void, any Error>) {
+        let cancelled = state.withLock { state in
+            // The cancellation handler may have run before there was a sleeper to find.
+            guard !Task.isCancelled else { return true }
+            state.sleepers[id] = Sleeper(wakeAt: state.monotonic + duration, continuation: continuation)
+            return false
+        }
+        if cancelled { continuation.resume(throwing: CancellationError()) }
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds; saturates.
+    fileprivate var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return Timestamp(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000).nanoseconds
+    }
+}

@@ -1,13 +1,12 @@
 import Cache
 import Platform
 import SystemPackage
+import Transfer
 
 // MARK: Extended attributes
 
 extension FileSystem {
     private static let userPrefix = "user."
-    /// What S3 keeps of user metadata with an object, bytes; mode, owner and times take their share.
-    private static let extendedAttributeLimit = 1400
 
     public func setExtendedAttribute(
         _ name: String, to value: [UInt8], of number: InodeNumber, mode: ExtendedAttributeMode
@@ -20,10 +19,13 @@ extension FileSystem {
             case .replace where !exists: throw Errno.noData
             case .create, .replace, .createOrReplace: break
             }
-            let others = try transaction.extendedAttributes(of: number).filter { $0.name != name }
-            let size = others.reduce(name.utf8.count + value.count) { $0 + $1.name.utf8.count + $1.value.count }
-            guard size <= Self.extendedAttributeLimit else { throw Errno.noSpace }
-            return try setExtendedAttribute(name, value, of: number, transaction)
+            let isScheduled = try setExtendedAttribute(name, value, of: number, transaction)
+            let attributes = try transaction.extendedAttributes(of: number)
+            // The transaction is undone with the error.
+            guard try PosixMetadata(inode(number, in: transaction), extendedAttributes: attributes).fits else {
+                throw Errno.noSpace
+            }
+            return isScheduled
         }
         if isScheduled { writeback.schedule(number, after: options.uploadDelay) }
     }

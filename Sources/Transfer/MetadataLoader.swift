@@ -43,7 +43,7 @@ public final class MetadataLoader: Sendable {
             guard info.etag == remote.etag else {
                 throw StoreError(.preconditionFailed, message: "the object is another version now")
             }
-            let metadata = PosixMetadata(info.metadata)
+            let metadata = PosixMetadata(decoding: info.metadata)
             var target: String?
             if metadata.kind == .symbolicLink { target = try await self.target(of: remote) }
             try journal.write { transaction in

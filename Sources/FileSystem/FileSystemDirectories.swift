@@ -42,7 +42,10 @@ extension FileSystem {
 
     /// What is known has to do if the bucket does not answer soon.
     private func renew(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        let parked = park(reply, within: Self.renewalDeadline) { self.answer($0, number) }
+        let parked = park(reply, within: Self.renewalDeadline) {
+            self.answer($0, number)
+            return nil
+        }
         lister.refresh(number) { _ in self.answer(parked, number) }
         return parked
     }

@@ -34,12 +34,15 @@ extension FileSystem {
 
     /// An answer that comes within the network deadline, as EIO if nothing else.
     func park<Value: Sendable>(_ reply: @escaping Reply<Value>) -> ParkedReply<Value> {
-        park(reply, within: options.networkDeadline) { $0.answer(.failure(.ioError)) }
+        park(reply, within: options.networkDeadline) {
+            $0.answer(.failure(.ioError))
+            return nil
+        }
     }
 
     func park<Value: Sendable>(
         _ reply: @escaping Reply<Value>, within limit: Duration,
-        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Void
+        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Duration?
     ) -> ParkedReply<Value> {
         ParkedReply(reply, within: limit, time: time, otherwise: otherwise)
     }
@@ -73,7 +76,10 @@ extension FileSystem {
 
     /// Attributes may be only in the object's metadata; if it does not come soon, defaults have to do.
     private func loadMetadata(of inode: Inode, _ reply: @escaping Reply<Entry>) -> any PendingOperation {
-        let parked = park(reply, within: Self.renewalDeadline) { self.give($0, inode.number) }
+        let parked = park(reply, within: Self.renewalDeadline) {
+            self.give($0, inode.number)
+            return nil
+        }
         loadMetadata(of: inode, for: parked)
         return parked
     }

@@ -28,7 +28,7 @@ struct RangeLog: Sendable {
         let size = try file.status().size
         let records = try load(file, size: size)
         let version = RangeLogRecord.boot(fingerprint(of: etag))
-        if records.first == version {
+        if records.first == version || records.contains(.version(fingerprint(of: etag))) {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
             var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
@@ -51,6 +51,12 @@ struct RangeLog: Sendable {
     /// Records that the data file was synced when the log ended at `offset`, and makes that durable.
     mutating func markSynced(before offset: Int64) throws(Errno) {
         try append(.synced(before: offset))
+        try file.synchronize()
+    }
+
+    /// Makes the log hold for a copy of the object under another ETag, durably.
+    mutating func adopt(_ etag: ETag) throws(Errno) {
+        try append(.version(Self.fingerprint(of: etag)))
         try file.synchronize()
     }
 

@@ -28,11 +28,13 @@ struct RangeLog: Sendable {
         let size = try file.status().size
         let records = try load(file, size: size)
         let version = RangeLogRecord.boot(fingerprint(of: etag))
-        if records.first == version || records.contains(.version(fingerprint(of: etag))) {
+        let adopted = RangeLogRecord.version(fingerprint(of: etag))
+        if records.first == version || records.contains(adopted) {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
             var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
             if log.end < size { try file.truncate(to: log.end) }
+            if records.first != version, !kept.contains(adopted) { try log.adopt(etag) }
             if lastBoot(records) != boot { try log.append(.boot(boot)) }
             return log
         }

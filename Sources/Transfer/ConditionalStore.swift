@@ -22,7 +22,10 @@ final class ConditionalStore: ObjectStore {
     var multipartLimits: MultipartLimits { base.multipartLimits }
 
     func put(
-        _ key: ObjectKey, body: any ByteSource, metadata: [String: String], condition: WriteCondition
+        _ key: ObjectKey,
+        body: any ByteSource,
+        metadata: [String: String],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await write(.put, to: key, condition) { (condition) async throws(StoreError) in
             try await base.put(key, body: body, metadata: metadata, condition: condition)
@@ -30,17 +33,28 @@ final class ConditionalStore: ObjectStore {
     }
 
     func copy(
-        from source: ObjectKey, sourceETag: ETag, to destination: ObjectKey, metadata: [String: String]?,
+        from source: ObjectKey,
+        sourceETag: ETag,
+        to destination: ObjectKey,
+        metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await write(.copy, to: destination, condition) { (condition) async throws(StoreError) in
             try await base.copy(
-                from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
+                from: source,
+                sourceETag: sourceETag,
+                to: destination,
+                metadata: metadata,
+                condition: condition
+            )
         }
     }
 
     func completeMultipartUpload(
-        _ key: ObjectKey, upload: UploadID, parts: [UploadedPart], condition: WriteCondition
+        _ key: ObjectKey,
+        upload: UploadID,
+        parts: [UploadedPart],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await write(.complete, to: key, condition) { (condition) async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
@@ -59,7 +73,9 @@ final class ConditionalStore: ObjectStore {
     }
 
     private func write<Answer: Sendable>(
-        _ operation: Operation, to key: ObjectKey, _ condition: WriteCondition,
+        _ operation: Operation,
+        to key: ObjectKey,
+        _ condition: WriteCondition,
         _ request: (WriteCondition) async throws(StoreError) -> Answer
     ) async throws(StoreError) -> Answer {
         if condition != .none, !unconditional.withLock({ $0.contains(operation) }) {
@@ -78,7 +94,8 @@ final class ConditionalStore: ObjectStore {
         guard unconditional.withLock({ $0.insert(operation).inserted }) else { return }
         logger.error(
             "the store does not know conditional writes: what others write at the same moment may be overwritten",
-            metadata: ["operation": "\(operation.rawValue)", "error": "\(error)"])
+            metadata: ["operation": "\(operation.rawValue)", "error": "\(error)"]
+        )
     }
 
     private func check(_ condition: WriteCondition, on key: ObjectKey) async throws(StoreError) {
@@ -95,7 +112,9 @@ final class ConditionalStore: ObjectStore {
         default: return
         }
         throw StoreError(
-            found == nil ? .notFound : .preconditionFailed, message: "\(key) is another version now")
+            found == nil ? .notFound : .preconditionFailed,
+            message: "\(key) is another version now"
+        )
     }
 }
 
@@ -105,13 +124,19 @@ extension ConditionalStore {
     func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
 
     func get(
-        _ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any ByteSink
+        _ key: ObjectKey,
+        range: Range<Int64>?,
+        ifMatch: ETag?,
+        into sink: any ByteSink
     ) async throws(StoreError) -> ObjectInfo {
         try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
     }
 
     func list(
-        prefix: String, delimiter: String?, continuation: String?, limit: Int
+        prefix: String,
+        delimiter: String?,
+        continuation: String?,
+        limit: Int
     ) async throws(StoreError) -> ListPage {
         try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
     }
@@ -125,16 +150,30 @@ extension ConditionalStore {
     }
 
     func uploadPart(
-        _ key: ObjectKey, upload: UploadID, number: Int, body: any ByteSource
+        _ key: ObjectKey,
+        upload: UploadID,
+        number: Int,
+        body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         try await base.uploadPart(key, upload: upload, number: number, body: body)
     }
 
     func copyPart(
-        from source: ObjectKey, sourceETag: ETag, range: Range<Int64>, to key: ObjectKey, upload: UploadID, number: Int
+        from source: ObjectKey,
+        sourceETag: ETag,
+        range: Range<Int64>,
+        to key: ObjectKey,
+        upload: UploadID,
+        number: Int
     ) async throws(StoreError) -> UploadedPart {
         try await base.copyPart(
-            from: source, sourceETag: sourceETag, range: range, to: key, upload: upload, number: number)
+            from: source,
+            sourceETag: sourceETag,
+            range: range,
+            to: key,
+            upload: upload,
+            number: number
+        )
     }
 
     func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {

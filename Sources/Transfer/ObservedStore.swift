@@ -30,7 +30,10 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func get(
-        _ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any ByteSink
+        _ key: ObjectKey,
+        range: Range<Int64>?,
+        ifMatch: ETag?,
+        into sink: any ByteSink
     ) async throws(StoreError) -> ObjectInfo {
         try await observe { () async throws(StoreError) in
             try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
@@ -38,7 +41,10 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func put(
-        _ key: ObjectKey, body: any ByteSource, metadata: [String: String], condition: WriteCondition
+        _ key: ObjectKey,
+        body: any ByteSource,
+        metadata: [String: String],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await observe { () async throws(StoreError) in
             try await base.put(key, body: body, metadata: metadata, condition: condition)
@@ -46,7 +52,10 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func list(
-        prefix: String, delimiter: String?, continuation: String?, limit: Int
+        prefix: String,
+        delimiter: String?,
+        continuation: String?,
+        limit: Int
     ) async throws(StoreError) -> ListPage {
         try await observe { () async throws(StoreError) in
             try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
@@ -62,17 +71,26 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func copy(
-        from source: ObjectKey, sourceETag: ETag, to destination: ObjectKey, metadata: [String: String]?,
+        from source: ObjectKey,
+        sourceETag: ETag,
+        to destination: ObjectKey,
+        metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await observe { () async throws(StoreError) in
             try await base.copy(
-                from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
+                from: source,
+                sourceETag: sourceETag,
+                to: destination,
+                metadata: metadata,
+                condition: condition
+            )
         }
     }
 
     public func createMultipartUpload(
-        _ key: ObjectKey, metadata: [String: String]
+        _ key: ObjectKey,
+        metadata: [String: String]
     ) async throws(StoreError) -> UploadID {
         try await observe { () async throws(StoreError) in
             try await base.createMultipartUpload(key, metadata: metadata)
@@ -80,7 +98,10 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func uploadPart(
-        _ key: ObjectKey, upload: UploadID, number: Int, body: any ByteSource
+        _ key: ObjectKey,
+        upload: UploadID,
+        number: Int,
+        body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         try await observe { () async throws(StoreError) in
             try await base.uploadPart(key, upload: upload, number: number, body: body)
@@ -88,12 +109,22 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func copyPart(
-        from source: ObjectKey, sourceETag: ETag, range: Range<Int64>, to key: ObjectKey, upload: UploadID,
+        from source: ObjectKey,
+        sourceETag: ETag,
+        range: Range<Int64>,
+        to key: ObjectKey,
+        upload: UploadID,
         number: Int
     ) async throws(StoreError) -> UploadedPart {
         try await observe { () async throws(StoreError) in
             try await base.copyPart(
-                from: source, sourceETag: sourceETag, range: range, to: key, upload: upload, number: number)
+                from: source,
+                sourceETag: sourceETag,
+                range: range,
+                to: key,
+                upload: upload,
+                number: number
+            )
         }
     }
 
@@ -102,7 +133,10 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func completeMultipartUpload(
-        _ key: ObjectKey, upload: UploadID, parts: [UploadedPart], condition: WriteCondition
+        _ key: ObjectKey,
+        upload: UploadID,
+        parts: [UploadedPart],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await observe { () async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)

@@ -50,7 +50,11 @@ final class Reconciler: Sendable {
     private let locks = KeyLocks()
 
     init(
-        store: any ObjectStore, cache: FileCache, settings: Settings, time: any TimeSource, logger: Logger,
+        store: any ObjectStore,
+        cache: FileCache,
+        settings: Settings,
+        time: any TimeSource,
+        logger: Logger,
         makeToken: @escaping @Sendable () -> String = Reconciler.randomToken,
         materialize: @escaping @Sendable (CachedFile) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
@@ -116,14 +120,19 @@ extension Reconciler {
 
     /// Whether the bytes of a file that is still being written were sent, and nothing else is left to do for it.
     private func wasSent(_ number: InodeNumber, since sequence: Int64) throws -> Bool {
-        guard cache.isOpenForWriting(number), let inode = try journal.read({ try $0.inode(number) }) else { return false }
+        guard cache.isOpenForWriting(number), let inode = try journal.read({ try $0.inode(number) }) else {
+            return false
+        }
         return inode.remoteSequence > sequence && inode.attempt == nil
             && inode.pending.subtracting(.metadata) == .content
     }
 
     /// One write at a key that no other task of ours writes to now; nothing if the plan changed while it waited.
     private func act(
-        on number: InodeNumber, at key: ObjectKey, isUrgent: Bool, _ progress: UploadProgress
+        on number: InodeNumber,
+        at key: ObjectKey,
+        isUrgent: Bool,
+        _ progress: UploadProgress
     ) async throws {
         switch try plan(for: number, isUrgent: isUrgent) {
         case .put(key, let condition): try await put(number, at: key, condition, progress)

@@ -28,7 +28,11 @@ extension Reconciler {
 
 extension JournalTransaction {
     fileprivate func keepBoth(
-        _ number: InodeNumber, at key: ObjectKey, theirs info: ObjectInfo, suffix: String, time: Timestamp,
+        _ number: InodeNumber,
+        at key: ObjectKey,
+        theirs info: ObjectInfo,
+        suffix: String,
+        time: Timestamp,
         sequence: Int64
     ) throws -> [BucketChange] {
         guard var inode = try inode(number), inode.linkCount > 0, try self.key(of: inode) == key,
@@ -46,8 +50,12 @@ extension JournalTransaction {
         try link(name, in: parent, to: theirs.number)
         try record(
             JournalEvent(
-                kind: .conflict, path: path,
-                message: "somebody else wrote it as well; the version of this machine is \(newName)", time: time))
+                kind: .conflict,
+                path: path,
+                message: "somebody else wrote it as well; the version of this machine is \(newName)",
+                time: time
+            )
+        )
         return [.name(name, in: parent), .name(newName, in: parent)]
     }
 
@@ -67,9 +75,13 @@ extension JournalTransaction {
         let said = PosixMetadata(decoding: info.metadata)
         let inode = try insertInode { number in
             var inode = Inode(
-                number: number, kind: said.kind == .symbolicLink ? .symbolicLink : .file,
-                permissions: said.permissions ?? model.permissions, userID: said.userID ?? model.userID,
-                groupID: said.groupID ?? model.groupID, time: said.modified ?? info.lastModified)
+                number: number,
+                kind: said.kind == .symbolicLink ? .symbolicLink : .file,
+                permissions: said.permissions ?? model.permissions,
+                userID: said.userID ?? model.userID,
+                groupID: said.groupID ?? model.groupID,
+                time: said.modified ?? info.lastModified
+            )
             inode.size = info.size
             inode.changed = said.changed ?? inode.modified
             inode.remote = RemoteObject(info)

@@ -7,7 +7,10 @@ import Platform
 extension Reconciler {
     /// Copies an inode's object on the server to the key it shall have, with its attributes of now.
     func copy(
-        _ number: InodeNumber, from source: RemoteObject, to key: ObjectKey, _ condition: WriteCondition
+        _ number: InodeNumber,
+        from source: RemoteObject,
+        to key: ObjectKey,
+        _ condition: WriteCondition
     ) async throws {
         guard let info = try await headIfPresent(source.key) else {
             return try loseSource(number, source, replacement: nil)
@@ -23,7 +26,10 @@ extension Reconciler {
     }
 
     private func copy(
-        _ attempt: WriteAttempt, from source: RemoteObject, metadata: [String: String], _ condition: WriteCondition
+        _ attempt: WriteAttempt,
+        from source: RemoteObject,
+        metadata: [String: String],
+        _ condition: WriteCondition
     ) async throws {
         // Attributes that were never read must not be replaced by guesses.
         let isKnown = attempt.inode.isMetadataKnown || attempt.inode.pending.contains(.metadata)
@@ -41,15 +47,26 @@ extension Reconciler {
     }
 
     private func copyBytes(
-        of source: RemoteObject, to attempt: WriteAttempt, _ metadata: [String: String], _ condition: WriteCondition
+        of source: RemoteObject,
+        to attempt: WriteAttempt,
+        _ metadata: [String: String],
+        _ condition: WriteCondition
     ) async throws -> ETag {
         try await dropMultipart(of: attempt.inode.number)
         guard source.size > store.multipartLimits.maximumPartSize else {
             return try await store.copy(
-                from: source.key, sourceETag: source.etag, to: attempt.key, metadata: metadata, condition: condition)
+                from: source.key,
+                sourceETag: source.etag,
+                to: attempt.key,
+                metadata: metadata,
+                condition: condition
+            )
         }
         let plan = PartPlan(
-            size: source.size, limits: store.multipartLimits, preferred: store.multipartLimits.maximumPartSize)
+            size: source.size,
+            limits: store.multipartLimits,
+            preferred: store.multipartLimits.maximumPartSize
+        )
         guard let plan else { throw StoreError(.tooLarge, message: "\(source.key) cannot be copied in parts") }
         let id = try await store.createMultipartUpload(attempt.key, metadata: metadata)
         let record = MultipartRecord(key: attempt.key, id: id, partSize: plan.partSize, token: attempt.token)
@@ -58,8 +75,14 @@ extension Reconciler {
         for number in 1...plan.count {
             parts.append(
                 try await store.copyPart(
-                    from: source.key, sourceETag: source.etag, range: plan.range(number), to: attempt.key,
-                    upload: id, number: number))
+                    from: source.key,
+                    sourceETag: source.etag,
+                    range: plan.range(number),
+                    to: attempt.key,
+                    upload: id,
+                    number: number
+                )
+            )
         }
         return try await store.completeMultipartUpload(attempt.key, upload: id, parts: parts, condition: condition)
     }
@@ -69,15 +92,21 @@ extension Reconciler {
         case .settled: break
         case .ours(let info) where info.size == source.size:
             try settleCopy(
-                attempt.inode.number, RemoteObject(info), attributes: sent == nil ? nil : PosixMetadata(decoding: info.metadata),
-                begun: nil)
+                attempt.inode.number,
+                RemoteObject(info),
+                attributes: sent == nil ? nil : PosixMetadata(decoding: info.metadata),
+                begun: nil
+            )
         case .ours(let info), .foreign(let info):
             try await keepBoth(attempt.inode.number, at: attempt.key, theirs: info)
         }
     }
 
     private func settleCopy(
-        _ number: InodeNumber, _ object: RemoteObject, attributes: PosixMetadata?, begun: PosixMetadata?
+        _ number: InodeNumber,
+        _ object: RemoteObject,
+        attributes: PosixMetadata?,
+        begun: PosixMetadata?
     ) throws {
         let outcome = WriteOutcome(object: object, content: nil, attributes: attributes, begun: begun)
         let sequence = journal.nextSequence()
@@ -119,8 +148,12 @@ extension Reconciler {
                 try transaction.update(inode)
                 try transaction.record(
                     JournalEvent(
-                        kind: .conflict, path: path,
-                        message: "its attributes were not sent: somebody else replaced or deleted the object", time: now))
+                        kind: .conflict,
+                        path: path,
+                        message: "its attributes were not sent: somebody else replaced or deleted the object",
+                        time: now
+                    )
+                )
                 return [.attributes(number)]
             }
             if inode.kind == .file && inode.local == .complete || inode.linkTarget != nil {
@@ -150,7 +183,12 @@ extension JournalTransaction {
         guard let (parent, name) = try name(of: inode.number) else { return [] }
         try record(
             JournalEvent(
-                kind: .error, path: path, message: "somebody else deleted the object before it was moved", time: time))
+                kind: .error,
+                path: path,
+                message: "somebody else deleted the object before it was moved",
+                time: time
+            )
+        )
         try unlink(name, in: parent)
         var inode = inode
         inode.linkCount = 0

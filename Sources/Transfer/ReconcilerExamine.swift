@@ -17,7 +17,7 @@ extension Reconciler {
     func headIfPresent(_ key: ObjectKey) async throws -> ObjectInfo? {
         do {
             return try await store.head(key)
-        } catch where error.kind == .notFound {
+        } catch  where error.kind == .notFound {
             return nil
         }
     }

@@ -21,7 +21,11 @@ extension Reconciler {
             let parts = try await sendParts(multipart, of: upload, progress)
             guard !upload.isOutdated, try isWanted(upload) else { return }
             let etag = try await store.completeMultipartUpload(
-                upload.key, upload: multipart.record.id, parts: parts, condition: upload.condition)
+                upload.key,
+                upload: multipart.record.id,
+                parts: parts,
+                condition: upload.condition
+            )
             try await finish(multipart, of: upload, etag: etag)
         } catch let error as StoreError where error.kind == .noSuchUpload {
             try await settleVanished(multipart.record, of: upload)
@@ -39,7 +43,9 @@ extension Reconciler {
             PosixMetadata(decoding: info.metadata).uploadToken == multipart.record.token
         else {
             throw StoreError(
-                .corrupted, message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent")
+                .corrupted,
+                message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent"
+            )
         }
         let carried = multipart.isResumed ? PosixMetadata(decoding: info.metadata) : nil
         try finish(upload, as: RemoteObject(info), carrying: carried)
@@ -82,8 +88,11 @@ extension Reconciler {
             let etags = Dictionary(held.map { ($0.number, $0.etag) }) { $1 }
             let sent = known.filter { etags[$0.part.number] == $0.part.etag }
             return Multipart(
-                record: record, plan: plan, sent: Dictionary(sent.map { ($0.part.number, $0) }) { $1 },
-                isResumed: true)
+                record: record,
+                plan: plan,
+                sent: Dictionary(sent.map { ($0.part.number, $0) }) { $1 },
+                isResumed: true
+            )
         } catch let error as StoreError where error.kind == .noSuchUpload {
             try await settleVanished(record, of: upload)
             return nil
@@ -108,7 +117,10 @@ extension Reconciler {
     private func partsMatch(_ record: MultipartRecord, of upload: FileUpload) throws -> Bool {
         guard
             let plan = PartPlan(
-                size: upload.version.size, partSize: record.partSize, limits: store.multipartLimits)
+                size: upload.version.size,
+                partSize: record.partSize,
+                limits: store.multipartLimits
+            )
         else { return false }
         let parts = try journal.read { try $0.parts(of: upload.file.inode) }
         guard parts.map(\.part.number) == Array(1...plan.count) else { return false }
@@ -148,7 +160,9 @@ extension Reconciler {
 
 extension Reconciler {
     private func sendParts(
-        _ multipart: Multipart, of upload: FileUpload, _ progress: UploadProgress
+        _ multipart: Multipart,
+        of upload: FileUpload,
+        _ progress: UploadProgress
     ) async throws -> [UploadedPart] {
         try await withThrowingTaskGroup(of: UploadedPart.self) { group in
             var parts: [UploadedPart] = []
@@ -164,7 +178,10 @@ extension Reconciler {
     }
 
     private func sendPart(
-        _ number: Int, _ multipart: Multipart, of upload: FileUpload, _ progress: UploadProgress
+        _ number: Int,
+        _ multipart: Multipart,
+        of upload: FileUpload,
+        _ progress: UploadProgress
     ) async throws -> UploadedPart {
         let range = multipart.plan.range(number)
         if let known = multipart.sent[number], known.part.size == range.length,
@@ -176,7 +193,11 @@ extension Reconciler {
         let body = UploadSource(upload.file, range: range, progress: progress)
         do {
             let part = try await store.uploadPart(
-                multipart.record.key, upload: multipart.record.id, number: number, body: body)
+                multipart.record.key,
+                upload: multipart.record.id,
+                number: number,
+                body: body
+            )
             body.finish()
             try journalPart(part, md5: body.md5 ?? UploadSource.md5(of: upload.file, range: range), multipart, upload)
             return part
@@ -187,7 +208,10 @@ extension Reconciler {
     }
 
     private func journalPart(
-        _ part: UploadedPart, md5: String, _ multipart: Multipart, _ upload: FileUpload
+        _ part: UploadedPart,
+        md5: String,
+        _ multipart: Multipart,
+        _ upload: FileUpload
     ) throws {
         try journal.write { transaction in
             guard try transaction.multipart(of: upload.file.inode) == multipart.record else { return }

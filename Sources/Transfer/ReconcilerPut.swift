@@ -6,7 +6,10 @@ import Platform
 
 extension Reconciler {
     func put(
-        _ number: InodeNumber, at key: ObjectKey, _ condition: WriteCondition, _ progress: UploadProgress
+        _ number: InodeNumber,
+        at key: ObjectKey,
+        _ condition: WriteCondition,
+        _ progress: UploadProgress
     ) async throws {
         switch try journal.read({ try $0.inode(number) })?.kind {
         case .file: try await putFile(number, at: key, condition, progress)
@@ -16,7 +19,10 @@ extension Reconciler {
     }
 
     private func putFile(
-        _ number: InodeNumber, at key: ObjectKey, _ condition: WriteCondition, _ progress: UploadProgress
+        _ number: InodeNumber,
+        at key: ObjectKey,
+        _ condition: WriteCondition,
+        _ progress: UploadProgress
     ) async throws {
         let file = try cache.acquire(number)
         defer { cache.release(file) }
@@ -24,8 +30,10 @@ extension Reconciler {
         guard let upload = try beginUpload(of: file, at: key, condition) else { return }
         progress.start(total: upload.version.size)
         if PartPlan.isMultipart(
-            size: upload.version.size, limits: store.multipartLimits, singlePutLimit: settings.singlePutLimit)
-        {
+            size: upload.version.size,
+            limits: store.multipartLimits,
+            singlePutLimit: settings.singlePutLimit
+        ) {
             try await putParts(upload, progress)
         } else {
             try await dropMultipart(of: number)
@@ -35,7 +43,9 @@ extension Reconciler {
 
     /// Nil if the key is not the file's any more.
     private func beginUpload(
-        of file: CachedFile, at key: ObjectKey, _ condition: WriteCondition
+        of file: CachedFile,
+        at key: ObjectKey,
+        _ condition: WriteCondition
     ) throws -> FileUpload? {
         let version = file.version
         let modified = file.status.modified
@@ -47,8 +57,14 @@ extension Reconciler {
         var attributes = attempt.attributes
         attributes.modified = modified
         return FileUpload(
-            file: file, version: version, key: key, condition: condition, token: attempt.token,
-            attributes: attributes, begun: attempt.attributes)
+            file: file,
+            version: version,
+            key: key,
+            condition: condition,
+            token: attempt.token,
+            attributes: attributes,
+            begun: attempt.attributes
+        )
     }
 
     private func putWhole(_ upload: FileUpload, _ progress: UploadProgress) async throws {
@@ -56,7 +72,11 @@ extension Reconciler {
         let etag: ETag
         do {
             etag = try await store.put(
-                upload.key, body: body, metadata: upload.metadata, condition: upload.condition)
+                upload.key,
+                body: body,
+                metadata: upload.metadata,
+                condition: upload.condition
+            )
         } catch {
             body.abandon()
             return try await recover(from: error, upload)
@@ -73,7 +93,9 @@ extension Reconciler {
         guard info.size == upload.version.size, PosixMetadata(decoding: info.metadata).uploadToken == upload.token
         else {
             throw StoreError(
-                .corrupted, message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent")
+                .corrupted,
+                message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent"
+            )
         }
         return info
     }
@@ -109,7 +131,10 @@ extension Reconciler {
         try upload.file.finishUpload(of: none, as: RemoteObject(info)) { _ in
             try journal.write {
                 try $0.settle(
-                    upload.file.inode, WriteOutcome(object: RemoteObject(info)), sequence: sequence)
+                    upload.file.inode,
+                    WriteOutcome(object: RemoteObject(info)),
+                    sequence: sequence
+                )
             }
         }
     }
@@ -120,8 +145,10 @@ extension Reconciler {
         try upload.file.synchronize()
         let sequence = journal.nextSequence()
         var outcome = WriteOutcome(
-            object: object, attributes: attributes ?? upload.attributes,
-            begun: attributes == nil ? upload.begun : nil)
+            object: object,
+            attributes: attributes ?? upload.attributes,
+            begun: attributes == nil ? upload.begun : nil
+        )
         try upload.file.finishUpload(of: upload.version, as: object) { isCurrent in
             if isCurrent { outcome.content = .init(size: upload.version.size, modified: upload.attributes.modified) }
             try journal.write { transaction in
@@ -182,8 +209,11 @@ extension Reconciler {
         do {
             let etag = try await store.put(key, body: body, metadata: sent.encoded, condition: condition)
             try settleBody(
-                attempt, RemoteObject(key: key, etag: etag, size: body.count), attributes: attempt.attributes,
-                begun: attempt.attributes)
+                attempt,
+                RemoteObject(key: key, etag: etag, size: body.count),
+                attributes: attempt.attributes,
+                begun: attempt.attributes
+            )
         } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
             try await settleRefusal(of: attempt, body)
         }
@@ -205,11 +235,17 @@ extension Reconciler {
     }
 
     private func settleBody(
-        _ attempt: WriteAttempt, _ object: RemoteObject, attributes: PosixMetadata?, begun: PosixMetadata?
+        _ attempt: WriteAttempt,
+        _ object: RemoteObject,
+        attributes: PosixMetadata?,
+        begun: PosixMetadata?
     ) throws {
         let outcome = WriteOutcome(
-            object: object, content: .init(size: attempt.inode.size, modified: nil), attributes: attributes,
-            begun: begun)
+            object: object,
+            content: .init(size: attempt.inode.size, modified: nil),
+            attributes: attributes,
+            begun: begun
+        )
         let sequence = journal.nextSequence()
         try journal.write { try $0.settle(attempt.inode.number, outcome, sequence: sequence) }
     }

@@ -44,9 +44,9 @@ extension Reconciler {
         if let etag = tombstone.etag {
             do {
                 return try await store.delete(tombstone.key, ifMatch: etag)
-            } catch where error.kind == .notFound {
+            } catch  where error.kind == .notFound {
                 return
-            } catch where error.kind == .preconditionFailed {
+            } catch  where error.kind == .preconditionFailed {
                 // Another version is there: perhaps that of an upload of ours whose answer was lost.
             }
         }
@@ -59,13 +59,20 @@ extension Reconciler {
     }
 
     private func leave(_ info: ObjectInfo) throws {
-        logger.warning("a deleted file's object was replaced by somebody else and stays", metadata: ["key": "\(info.key)"])
+        logger.warning(
+            "a deleted file's object was replaced by somebody else and stays",
+            metadata: ["key": "\(info.key)"]
+        )
         let now = time.wall
         try journal.write {
             try $0.record(
                 JournalEvent(
-                    kind: .conflict, path: info.key.string,
-                    message: "it was deleted here, and somebody else wrote it anew: their version stays", time: now))
+                    kind: .conflict,
+                    path: info.key.string,
+                    message: "it was deleted here, and somebody else wrote it anew: their version stays",
+                    time: now
+                )
+            )
         }
     }
 }

@@ -65,8 +65,12 @@ public final class Writeback: Sendable {
     ///   - materialize: makes every byte of a file local, or throws.
     ///   - onChange: told of names that changed because of a conflict; called under no lock.
     public init(
-        store: any ObjectStore, cache: FileCache, link: LinkMonitor, configuration: WritebackConfiguration,
-        time: any TimeSource, logger: Logger,
+        store: any ObjectStore,
+        cache: FileCache,
+        link: LinkMonitor,
+        configuration: WritebackConfiguration,
+        time: any TimeSource,
+        logger: Logger,
         materialize: @escaping @Sendable (CachedFile) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
@@ -76,11 +80,19 @@ public final class Writeback: Sendable {
         self.time = time
         self.logger = logger
         reconciler = Reconciler(
-            store: store, cache: cache,
+            store: store,
+            cache: cache,
             settings: Reconciler.Settings(
-                host: configuration.host, singlePutLimit: configuration.singlePutLimit,
-                partSize: configuration.partSize, partConcurrency: configuration.partConcurrency),
-            time: time, logger: logger, materialize: materialize, onChange: onChange)
+                host: configuration.host,
+                singlePutLimit: configuration.singlePutLimit,
+                partSize: configuration.partSize,
+                partConcurrency: configuration.partConcurrency
+            ),
+            time: time,
+            logger: logger,
+            materialize: materialize,
+            onChange: onChange
+        )
         state = Mutex(State(queue: UploadQueue(concurrency: configuration.concurrency)))
     }
 
@@ -233,7 +245,10 @@ extension Writeback {
             return WritebackStatus.Upload(path: path, bytesDone: status.done, bytesTotal: status.total)
         }
         return WritebackStatus(
-            uploading: uploads.sorted { $0.path < $1.path }, uploadBytesPerSecond: rate, link: link.condition,
-            errors: failures.sorted { $0.path < $1.path })
+            uploading: uploads.sorted { $0.path < $1.path },
+            uploadBytesPerSecond: rate,
+            link: link.condition,
+            errors: failures.sorted { $0.path < $1.path }
+        )
     }
 }

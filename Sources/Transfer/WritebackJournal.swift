@@ -16,8 +16,12 @@ extension JournalTransaction {
         guard inode.linkCount > 0, let key = try key(of: inode) else { return WritebackPlan.Snapshot(inode: inode) }
         let occupant = try occupant(of: key, besides: number)
         return WritebackPlan.Snapshot(
-            inode: inode, key: key, tombstone: try tombstone(at: key), occupant: occupant,
-            isInCircle: try occupant.map { try leads($0, to: number) } ?? false)
+            inode: inode,
+            key: key,
+            tombstone: try tombstone(at: key),
+            occupant: occupant,
+            isInCircle: try occupant.map { try leads($0, to: number) } ?? false
+        )
     }
 
     /// An inode with a name whose object is at `key`.
@@ -90,7 +94,10 @@ extension JournalTransaction {
     /// One token serves all tries until the outcome is known: whichever of them takes effect, the object is known as
     /// ours. `hasAllBytes`: every byte of the file is local and durable.
     func beginAttempt(
-        of number: InodeNumber, at key: ObjectKey, newToken: String, hasAllBytes: Bool
+        of number: InodeNumber,
+        at key: ObjectKey,
+        newToken: String,
+        hasAllBytes: Bool
     ) throws -> WriteAttempt? {
         guard var inode = try inode(number), inode.linkCount > 0, try self.key(of: inode) == key else { return nil }
         let before = inode
@@ -99,8 +106,11 @@ extension JournalTransaction {
         if inode.attempt?.key != key { inode.attempt = Inode.Attempt(key: key, token: newToken) }
         if inode != before { try update(inode) }
         return WriteAttempt(
-            inode: inode, key: key, token: inode.attempt?.token ?? newToken,
-            attributes: try posixMetadata(of: inode))
+            inode: inode,
+            key: key,
+            token: inode.attempt?.token ?? newToken,
+            attributes: try posixMetadata(of: inode)
+        )
     }
 
     func posixMetadata(of inode: Inode) throws -> PosixMetadata {

@@ -34,7 +34,10 @@ extension Writeback {
                 let progress = UploadProgress { [weak self] bytes in self?.sent(bytes) }
                 state.running[number] = Run(
                     task: Task { [weak self] in await self?.run(number, isUrgent: isUrgent, progress) },
-                    progress: progress, isUrgent: isUrgent, ticket: state.ticket)
+                    progress: progress,
+                    isUrgent: isUrgent,
+                    ticket: state.ticket
+                )
             }
         }
     }
@@ -54,7 +57,8 @@ extension Writeback {
             task: Task { [weak self] in
                 do { try await time.sleep(for: due - now) } catch { return }
                 self?.timerFired(due)
-            })
+            }
+        )
     }
 
     private func timerFired(_ due: Duration) {
@@ -124,7 +128,10 @@ extension Writeback {
             return state.failures[number] != failure
         }
         guard isNews, let failure else { return }
-        logger.error("write-back failed and is tried again", metadata: ["path": "\(failure.path)", "error": "\(failure.message)"])
+        logger.error(
+            "write-back failed and is tried again",
+            metadata: ["path": "\(failure.path)", "error": "\(failure.message)"]
+        )
         if isDamage(error) { recordDamage(failure) }
     }
 
@@ -190,7 +197,9 @@ extension Writeback {
             for (index, key) in keys.enumerated() {
                 if index >= configuration.deleteConcurrency, let result = await group.next() { results.append(result) }
                 group.addTask { [reconciler] in
-                    do { return (key, .success(try await reconciler.bury(key))) } catch { return (key, .failure(error)) }
+                    do { return (key, .success(try await reconciler.bury(key))) } catch {
+                        return (key, .failure(error))
+                    }
                 }
             }
             for await result in group { results.append(result) }
@@ -212,9 +221,13 @@ extension Writeback {
             state.sweep.isWanted = true
             state.sweep.notBefore = now + state.sweep.backoff.next(using: &random)
             let error = failure.error as? StoreError
-            if error?.isLinkFailure == true || error?.kind == .cancelled || failure.error is CancellationError { return }
+            if error?.isLinkFailure == true || error?.kind == .cancelled || failure.error is CancellationError {
+                return
+            }
             state.sweep.failure = WritebackStatus.Failure(
-                path: failure.key?.string ?? "", message: "deleting: \(failure.error)")
+                path: failure.key?.string ?? "",
+                message: "deleting: \(failure.error)"
+            )
         }
     }
 }

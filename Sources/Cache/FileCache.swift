@@ -83,6 +83,19 @@ extension FileCache {
         }
     }
 
+    /// The local bytes of a file that was journaled just now and never opened.
+    public func acquireNew(_ inode: Inode, forWriting: Bool) throws -> CachedFile {
+        try table.withLock { table in
+            do {
+                let file = try assemble(inode, disk.open(Self.dataName(inode.number), .truncated), size: 0)
+                table.open[inode.number] = Table.Opened(file: file, references: 1, writers: forWriting ? 1 : 0)
+                return file
+            } catch let errno as Errno {
+                throw CacheError.system(errno, during: "creating the data file of inode \(inode.number)")
+            }
+        }
+    }
+
     /// Gives back one reference of ``acquire(_:forWriting:)``, with the same `forWriting`.
     public func release(_ file: CachedFile, forWriting: Bool = false) {
         table.withLock { table in
@@ -166,14 +179,16 @@ extension FileCache {
         let file = try disk.open(Self.dataName(inode.number), .truncated)
         try file.truncate(to: inode.size)
         try journal.write { try $0.update(inode) }
-        return try assemble(inode, file)
+        return try assemble(inode, file, size: inode.size)
     }
 
     private func openExisting(_ inode: Inode) throws -> CachedFile {
         do {
             let file = try disk.open(Self.dataName(inode.number), .existing)
             let size = try file.status().size
-            if size == inode.size || inode.pending.contains(.content) { return try assemble(inode, file) }
+            if size == inode.size || inode.pending.contains(.content) {
+                return try assemble(inode, file, size: size)
+            }
             logger.warning(
                 "cached bytes have the wrong size and are fetched again",
                 metadata: ["ino": "\(inode.number)", "size": "\(size)", "expected": "\(inode.size)"])
@@ -185,10 +200,9 @@ extension FileCache {
         return try create(inode)
     }
 
-    private func assemble(_ inode: Inode, _ file: any DiskFile) throws -> CachedFile {
+    private func assemble(_ inode: Inode, _ file: any DiskFile, size: Int64) throws -> CachedFile {
         var extents = FileExtents.complete
         var log: RangeLog?
-        let size = try file.status().size
         if inode.local == .partial, let remote = inode.remote {
             extents = FileExtents(baseLimit: remote.size)
             log = try RangeLog.open(

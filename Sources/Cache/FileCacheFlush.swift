@@ -23,8 +23,8 @@ extension FileCache {
         func attempt(_ work: () throws -> Void) {
             do { try work() } catch { failure = failure ?? error }
         }
-        let files = holdUnsynced()
-        attempt { try synchronizeBytes(of: files) }
+        let (files, others) = holdUnsynced()
+        attempt { try synchronizeBytes(of: files, andClosed: others) }
         attempt { try journalProgress(of: files) }
         for file in files { release(file) }
         attempt { try removeDoomed() }
@@ -34,14 +34,20 @@ extension FileCache {
         if let failure { throw failure }
     }
 
-    /// Everything written or filled since the last flush, each with a reference.
-    private func holdUnsynced() -> [CachedFile] {
-        let numbers = table.withLock { table in
+    /// Files written or filled since the last flush, each with a reference, and the count of those that are closed
+    /// and too many to be opened again: a sync of the whole disk serves them.
+    private func holdUnsynced() -> (held: [CachedFile], closed: Int) {
+        let (open, closed) = table.withLock { table in
             defer { table.unsynced = [] }
             let open = table.open.values.filter { $0.file.isUnsynced || $0.file.becameComplete }.map(\.file.inode)
-            return table.unsynced.union(open)
+            return (open, table.unsynced.subtracting(open))
         }
-        return numbers.compactMap { number in
+        let opensAgain = closed.count <= Self.fileSyncLimit
+        return (hold(open + (opensAgain ? Array(closed) : [])), opensAgain ? 0 : closed.count)
+    }
+
+    private func hold(_ numbers: [InodeNumber]) -> [CachedFile] {
+        numbers.compactMap { number in
             do {
                 return try acquire(number)
             } catch CacheError.system(.staleNFSFileHandle, _) {
@@ -53,10 +59,10 @@ extension FileCache {
         }
     }
 
-    private func synchronizeBytes(of files: [CachedFile]) throws {
-        guard !files.isEmpty else { return }
+    private func synchronizeBytes(of files: [CachedFile], andClosed others: Int = 0) throws {
+        guard !files.isEmpty || others > 0 else { return }
         do {
-            if files.count > Self.fileSyncLimit {
+            if files.count + others > Self.fileSyncLimit {
                 try disk.synchronizeAll()
             } else {
                 for shard in Set(files.map { Self.dataName($0.inode).prefix(7) }) {

@@ -19,9 +19,12 @@ public final class Journal: Sendable {
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version.
     public init(path: String) throws {
         var configuration = Configuration()
-        configuration.journalMode = .wal
         configuration.label = "journal"
         configuration.prepareDatabase { database in
+            // The state directory's lock keeps others out: no lock calls and no shared memory for each transaction.
+            try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
+            try database.execute(sql: "PRAGMA journal_mode = WAL")
+            try database.execute(sql: "PRAGMA synchronous = NORMAL")
             // Checkpoints sync: they run from `checkpoint()`, never inside somebody's rename.
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }

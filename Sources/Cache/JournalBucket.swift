@@ -102,11 +102,23 @@ extension JournalTransaction {
         Int(try number("SELECT COUNT(*) FROM tombstone") ?? 0)
     }
 
-    /// Whether anything at or below a key prefix waits to be deleted.
+    /// Whether anything at a key prefix, which ends in a slash or is empty, waits to be deleted.
     public func hasTombstones(withPrefix prefix: String) throws -> Bool {
         guard !prefix.isEmpty else { return try tombstoneCount() > 0 }
-        let sql = "SELECT 1 FROM tombstone WHERE substr(CAST(key AS BLOB), 1, length(CAST(?1 AS BLOB))) = CAST(?1 AS BLOB)"
-        return try number(sql, [prefix]) != nil
+        return try number(
+            "SELECT 1 FROM tombstone WHERE key >= ? AND key < ? LIMIT 1", [prefix, Self.successor(of: prefix)]) != nil
+    }
+
+    /// Whether a file that has a name has its object, as far as is known, at a key prefix that ends in a slash.
+    public func hasRemoteKeys(withPrefix prefix: String) throws -> Bool {
+        try number(
+            "SELECT 1 FROM inode WHERE remote_key >= ? AND remote_key < ? AND links > 0 LIMIT 1",
+            [prefix, Self.successor(of: prefix)]) != nil
+    }
+
+    /// The first string behind all that start with `prefix`, which ends in a slash: `0` follows `/`.
+    private static func successor(of prefix: String) -> String {
+        String(prefix.dropLast()) + "0"
     }
 
     public func setTombstone(_ tombstone: Tombstone) throws {

@@ -1,0 +1,4 @@
+// expat: streaming XML.
+#pragma once
+
+#include <expat.h>

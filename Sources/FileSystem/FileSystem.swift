@@ -1,0 +1,188 @@
+import Cache
+import Logging
+import ObjectStore
+import Platform
+import Synchronization
+import SystemPackage
+import Transfer
+
+/// swift-system has a type of the same name.
+typealias Inode = Cache.Inode
+
+/// The file system: names, inodes, handles and their semantics over the journal and the data files. Knows no kernel
+/// types, no C and no S3.
+///
+/// Thread rule: any thread. The table of handles and references is a leaf lock, never held across a call to the
+/// cache, the journal or the kernel. What one journal transaction reads and writes is atomic; semantics are decided
+/// inside of it.
+public final class FileSystem: FileSystemOperations {
+    let cache: FileCache
+    let journal: Journal
+    let fetcher: Fetcher
+    let lister: Lister
+    let metadata: MetadataLoader
+    let writeback: Writeback
+    let options: FileSystemOptions
+    let time: any TimeSource
+    let logger: Logger
+    let table = Mutex(Table())
+    private let kernel = Mutex<(any KernelCache)?>(nil)
+
+    struct Table {
+        var lastHandle: UInt64 = 0
+        var files: [HandleNumber: OpenFile] = [:]
+        var directories: [HandleNumber: DirectoryStream] = [:]
+        /// References of the kernel.
+        var references: [InodeNumber: UInt64] = [:]
+        /// Inodes without a name that the kernel still refers to.
+        var unlinked: Set<InodeNumber> = []
+
+        mutating func nextHandle() -> HandleNumber {
+            lastHandle += 1
+            return HandleNumber(rawValue: lastHandle)
+        }
+    }
+
+    public init(
+        cache: FileCache, fetcher: Fetcher, lister: Lister, metadata: MetadataLoader, writeback: Writeback,
+        options: FileSystemOptions, time: any TimeSource, logger: Logger
+    ) throws {
+        self.cache = cache
+        journal = cache.journal
+        self.fetcher = fetcher
+        self.lister = lister
+        self.metadata = metadata
+        self.writeback = writeback
+        self.options = options
+        self.time = time
+        self.logger = logger
+        try makeRoot()
+    }
+
+    /// Where the kernel's caches are told of changes in the bucket; before, nobody is told.
+    public func attach(_ kernel: any KernelCache) {
+        self.kernel.withLock { $0 = kernel }
+    }
+
+    /// What others changed; to be called under no lock.
+    public func bucketChanged(_ changes: [BucketChange]) {
+        let kernel = kernel.withLock { $0 }
+        for change in changes {
+            switch change {
+            case .name(let name, let directory): kernel?.invalidate(name, in: directory)
+            case .attributes(let inode): kernel?.invalidate(inode)
+            case .removed(let inode): lostLastName(inode)
+            }
+        }
+    }
+
+    public var negativeTimeToLive: Duration { timeToLive }
+
+    /// The kernel asks again after at most a second, so that it is the journal's listing that decides.
+    var timeToLive: Duration { min(options.metadataTimeToLive, .seconds(1)) }
+
+    private func makeRoot() throws {
+        try journal.write { transaction in
+            guard try transaction.inode(.root) == nil else { return }
+            let root = try transaction.insertInode { number in
+                Inode(
+                    number: number, kind: .directory, permissions: 0o755, userID: options.userID ?? 0,
+                    groupID: options.groupID ?? 0, time: time.wall)
+            }
+            precondition(root.number == .root, "the root is the first inode of a journal")
+        }
+    }
+}
+
+// MARK: Journal
+
+extension FileSystem {
+    func read<Value>(_ body: (JournalTransaction) throws -> Value) throws(Errno) -> Value {
+        do {
+            return try journal.read(body)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// One change by a program: atomic, and surviving the death of the process when it returns.
+    func change<Value>(_ body: (JournalTransaction) throws -> Value) throws(Errno) -> Value {
+        guard !options.isReadOnly else { throw .readOnlyFileSystem }
+        do {
+            return try journal.write(body)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// The errno for an error; what is not an errno by itself is logged.
+    func failure(_ error: any Error) -> Errno {
+        let errno = ErrnoMapping.errno(for: error)
+        if !(error is Errno) {
+            logger.warning("request failed", metadata: ["error": "\(error)", "errno": "\(errno)"])
+        }
+        return errno
+    }
+}
+
+// MARK: Inodes
+
+extension FileSystem {
+    /// The row of an inode that the kernel refers to. ESTALE if there is none any more.
+    func inode(_ number: InodeNumber, in transaction: JournalTransaction) throws -> Inode {
+        guard let inode = try transaction.inode(number) else { throw Errno.staleNFSFileHandle }
+        return inode
+    }
+
+    func row(_ number: InodeNumber) throws(Errno) -> Inode {
+        try read { try inode(number, in: $0) }
+    }
+
+    /// The row of a directory that a name is to be found or made in.
+    func directory(_ number: InodeNumber, in transaction: JournalTransaction) throws -> Inode {
+        let inode = try inode(number, in: transaction)
+        guard inode.kind == .directory else { throw Errno.notDirectory }
+        return inode
+    }
+
+    /// What programs see of an inode.
+    func shown(_ inode: Inode) -> FileAttributes {
+        var size = inode.kind == .symbolicLink ? Int64(inode.linkTarget?.utf8.count ?? Int(inode.size)) : inode.size
+        var modified = inode.modified
+        var changed = inode.changed
+        if inode.kind == .file, let file = cache.openFile(inode.number) {
+            (size, modified) = file.status
+            changed = max(changed, modified)
+        }
+        return FileAttributes(
+            inode: inode.number, kind: inode.kind, permissions: inode.permissions & ~options.umask,
+            linkCount: inode.kind == .directory ? 2 : UInt32(inode.linkCount),
+            userID: options.userID ?? inode.userID, groupID: options.groupID ?? inode.groupID, size: size,
+            accessed: max(inode.accessed, modified), modified: modified, changed: changed)
+    }
+
+    /// An answer that gives the kernel a reference.
+    func entry(_ inode: Inode) -> Entry {
+        table.withLock { $0.references[inode.number, default: 0] += 1 }
+        return Entry(attributes: shown(inode), timeToLive: timeToLive)
+    }
+
+    public func forget(_ inode: InodeNumber, count: UInt64) {
+        let isGone = table.withLock { table in
+            let left = (table.references[inode] ?? 0) - min(count, table.references[inode] ?? 0)
+            table.references[inode] = left == 0 ? nil : left
+            return left == 0 && table.unlinked.remove(inode) != nil
+        }
+        if isGone { cache.remove(inode) }
+    }
+
+    /// After the transaction that took the last name of an inode away: its row and data go when nobody refers to it.
+    func lostLastName(_ inode: InodeNumber) {
+        let isGone = table.withLock { table in
+            guard table.references[inode] != nil else { return true }
+            table.unlinked.insert(inode)
+            return false
+        }
+        if isGone { cache.remove(inode) }
+    }
+}

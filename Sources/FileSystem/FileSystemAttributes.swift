@@ -1,0 +1,124 @@
+import Cache
+import Platform
+import SystemPackage
+
+// MARK: Attributes
+
+extension FileSystem {
+    public func attributes(of number: InodeNumber) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
+        (shown(try row(number)), timeToLive)
+    }
+
+    public func setAttributes(
+        of number: InodeNumber, _ change: AttributeChange, caller: Caller
+    ) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
+        guard !options.isReadOnly else { throw .readOnlyFileSystem }
+        if let size = change.size { try truncate(number, to: size) }
+        if change.changesRow { try changeRow(of: number, change) }
+        return try attributes(of: number)
+    }
+
+    private func truncate(_ number: InodeNumber, to size: Int64) throws(Errno) {
+        guard size >= 0 else { throw .invalidArgument }
+        let inode = try row(number)
+        switch inode.kind {
+        case .directory: throw .isDirectory
+        case .symbolicLink: throw .invalidArgument
+        case .file: break
+        }
+        try withFile(number) { file in
+            if size > file.status.size { try cache.admitWrite(of: 0) }
+            try file.truncate(to: size)
+        }
+    }
+
+    /// Opens a file for one change; its upload follows as after the close of a handle.
+    func withFile(_ number: InodeNumber, _ body: (CachedFile) throws -> Void) throws(Errno) {
+        do {
+            let file = try cache.acquire(number, forWriting: true)
+            defer { finishWriting(file) }
+            try body(file)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// A writer is done: when it was the last one, the file is scheduled for upload.
+    func finishWriting(_ file: CachedFile) {
+        let isDirty = file.isDirty
+        cache.release(file, forWriting: true)
+        if isDirty && !cache.isOpenForWriting(file.inode) {
+            writeback.schedule(file.inode, after: options.uploadDelay)
+        }
+    }
+
+    private func changeRow(of number: InodeNumber, _ change: AttributeChange) throws(Errno) {
+        let now = time.wall
+        let inode = try self.change { transaction in
+            var row = try self.inode(number, in: transaction)
+            row.apply(change, at: now)
+            if change.isStoredInBucket && row.linkCount > 0 && number != .root { row.markMetadataPending() }
+            try transaction.update(row)
+            return row
+        }
+        if change.modified != nil && inode.kind == .file && (inode.pending.contains(.content) || cache.openFile(number) != nil) {
+            try setModified(inode)
+        }
+        if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
+    }
+
+    /// Recovery takes the time of an unsent file from its data file.
+    private func setModified(_ inode: Inode) throws(Errno) {
+        do {
+            let file = try cache.acquire(inode.number)
+            defer { cache.release(file) }
+            try file.setModified(inode.modified)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// The first write to a file takes its set-user-ID and set-group-ID bits away (write(2)).
+    func dropSetID(_ number: InodeNumber) throws(Errno) {
+        var change = AttributeChange()
+        let permissions = try row(number).permissions
+        guard permissions & 0o6000 != 0 else { return }
+        // Set-group-ID without group execution stands for mandatory locking and stays (inode(7)).
+        change.permissions = permissions & (permissions & 0o010 != 0 ? 0o1777 : 0o3777)
+        try changeRow(of: number, change)
+    }
+}
+
+extension Inode {
+    fileprivate mutating func apply(_ change: AttributeChange, at now: Timestamp) {
+        permissions = change.permissions ?? permissions
+        userID = change.userID ?? userID
+        groupID = change.groupID ?? groupID
+        accessed = change.accessed?.timestamp(now) ?? accessed
+        modified = change.modified?.timestamp(now) ?? modified
+        changed = now
+    }
+
+    /// An object exists whose metadata differ now; what is not in the bucket yet will carry them when it goes.
+    mutating func markMetadataPending() {
+        if remote != nil || attempt != nil { pending.insert(.metadata) }
+    }
+}
+
+extension AttributeChange {
+    fileprivate var changesRow: Bool { isStoredInBucket || accessed != nil }
+
+    /// An access time alone is not worth a request.
+    fileprivate var isStoredInBucket: Bool {
+        permissions != nil || userID != nil || groupID != nil || modified != nil
+    }
+}
+
+extension AttributeChange.Time {
+    fileprivate func timestamp(_ now: Timestamp) -> Timestamp {
+        switch self {
+        case .now: now
+        case .at(let time): time
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Cache
+import Platform
+import SystemPackage
+import Transfer
+
+// MARK: Opening and closing
+
+extension FileSystem {
+    public func create(
+        _ name: FileName, in parent: InodeNumber, permissions: UInt16, mode: OpenMode, caller: Caller
+    ) throws(Errno) -> (Entry, OpenedFile) {
+        let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
+        let opened = try openFile(inode, mode, isNew: true)
+        return (entry(inode), opened)
+    }
+
+    public func open(
+        _ inode: InodeNumber, mode: OpenMode, reply: @escaping Reply<OpenedFile>
+    ) -> (any PendingOperation)? {
+        do throws(Errno) {
+            reply(.success(try open(inode, mode)))
+        } catch {
+            reply(.failure(error))
+        }
+        return nil
+    }
+
+    private func open(_ number: InodeNumber, _ mode: OpenMode) throws(Errno) -> OpenedFile {
+        guard !options.isReadOnly || mode.isDisjoint(with: [.write, .truncate]) else { throw .readOnlyFileSystem }
+        let inode = try row(number)
+        switch inode.kind {
+        case .directory: throw .isDirectory
+        case .symbolicLink: throw .tooManySymbolicLinkLevels
+        case .file: break
+        }
+        let opened = try openFile(inode, mode)
+        guard mode.contains(.truncate) else { return opened }
+        do {
+            let file = try handle(opened.handle).file
+            if file.status.size > 0 || !file.isDirty { try file.truncate(to: 0) }
+        } catch {
+            release(opened.handle)
+            throw failure(error)
+        }
+        return opened
+    }
+
+    private func openFile(_ inode: Inode, _ mode: OpenMode, isNew: Bool = false) throws(Errno) -> OpenedFile {
+        let file: CachedFile
+        let writes = mode.contains(.write)
+        do {
+            file = try isNew
+                ? cache.acquireNew(inode, forWriting: writes) : cache.acquire(inode.number, forWriting: writes)
+        } catch {
+            throw failure(error)
+        }
+        let open = OpenFile(file: file, mode: mode, mustDropSetID: inode.permissions & 0o6000 != 0)
+        let handle = table.withLock { table in
+            let handle = table.nextHandle()
+            table.files[handle] = open
+            return handle
+        }
+        // New bytes from the bucket come under a new inode number: the kernel's pages of this one stay true.
+        return OpenedFile(handle: handle, keepsKernelCache: true)
+    }
+
+    public func release(_ handle: HandleNumber) {
+        guard let open = table.withLock({ $0.files.removeValue(forKey: handle) }) else { return }
+        if open.mode.contains(.write) {
+            finishWriting(open.file)
+        } else {
+            cache.release(open.file)
+        }
+    }
+
+    func handle(_ handle: HandleNumber) throws(Errno) -> OpenFile {
+        guard let open = table.withLock({ $0.files[handle] }) else { throw .badFileDescriptor }
+        return open
+    }
+}
+
+// MARK: Bytes
+
+extension FileSystem {
+    public func read(
+        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileRegion>
+    ) -> (any PendingOperation)? {
+        do throws(Errno) {
+            let open = try self.handle(handle)
+            let end = min(offset.addingReportingOverflow(Int64(count)).partialValue, open.file.status.size)
+            let range = offset..<max(offset, end)
+            let region = FileRegion(
+                descriptor: open.file.descriptor, offset: offset, count: Int(range.count), owner: open.file)
+            if open.file.isComplete || range.isEmpty {
+                reply(.success(region))
+                return nil
+            }
+            return fetch(range, of: open, region, reply: reply)
+        } catch {
+            reply(.failure(error))
+            return nil
+        }
+    }
+
+    public func write(
+        _ handle: HandleNumber, offset: Int64, count: Int,
+        transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
+    ) throws(Errno) -> Int {
+        let open = try self.handle(handle)
+        guard open.mode.contains(.write) else { throw .badFileDescriptor }
+        do {
+            try cache.admitWrite(of: Int64(count))
+            if open.mustDropSetID.exchange(false, ordering: .relaxed) { try dropSetID(open.file.inode) }
+            let written = try open.file.write(at: offset, count: count, transfer: transfer)
+            if open.mode.contains(.synchronous) { try cache.synchronize(open.file) }
+            return written
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Every close of a descriptor: all bytes are in the data file already.
+    public func flush(_ handle: HandleNumber) throws(Errno) {
+        _ = try self.handle(handle)
+    }
+
+    public func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {
+        let open = try self.handle(handle)
+        do {
+            try cache.synchronize(open.file)
+        } catch {
+            throw failure(error)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+import Transfer
+
+/// How a mount presents files.
+public struct FileSystemOptions: Equatable, Sendable {
+    /// Every change is refused with EROFS.
+    public var isReadOnly = false
+    /// Shown as the owner of every file, whatever is stored.
+    public var userID: UInt32?
+    public var groupID: UInt32?
+    /// Permission bits taken away from what every file shows.
+    public var umask: UInt16 = 0
+    /// How old what is known of the bucket may be.
+    public var metadataTimeToLive: Duration = .seconds(5)
+    /// How long after the last close a file goes to the bucket.
+    public var uploadDelay: Duration = .seconds(1)
+    /// How long an operation waits for the network before it fails with EIO.
+    public var networkDeadline: Duration = .seconds(10)
+    /// Answered to `getxattr` of ``controlAttribute`` on the root: where the mount is spoken to.
+    public var controlPath = ""
+
+    public static let controlAttribute = "user.sluice.control"
+
+    public init() {}
+}

@@ -1,0 +1,62 @@
+import CCrypto
+import Dispatch
+import ObjectStore
+
+/// Checksums of a body, computed before it is sent.
+struct BodyDigest: Equatable, Sendable {
+    /// 16 bytes.
+    var md5: [UInt8]
+    /// Hexadecimal; nil if it was not asked for.
+    var sha256: String?
+
+    /// Read at once; bytes.
+    private static let pieceSize = 256 << 10
+
+    init(of bytes: [UInt8]) {
+        md5 = Checksum.digest(.md5, of: bytes)
+        sha256 = Checksum.hex(Checksum.digest(.sha256, of: bytes))
+    }
+
+    private init(md5: [UInt8], sha256: String?) {
+        self.md5 = md5
+        self.sha256 = sha256
+    }
+
+    /// Reads the whole source, on a thread that may wait for the disk. Throws `.localFault`, `.cancelled`.
+    static func compute(_ source: any ByteSource, withSHA256: Bool) async throws(StoreError) -> BodyDigest {
+        let result = await withCheckedContinuation { continuation in
+            DispatchQueue.global(qos: .utility).async {
+                continuation.resume(returning: Result { try read(source, withSHA256: withSHA256) })
+            }
+        }
+        do {
+            return try result.get()
+        } catch {
+            throw StoreError(.localFault, message: "\(error)")
+        }
+    }
+
+    private static func read(_ source: any ByteSource, withSHA256: Bool) throws -> BodyDigest {
+        let md5 = Checksum(.md5)
+        let sha256 = withSHA256 ? Checksum(.sha256) : nil
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 64)
+        defer { piece.deallocate() }
+        var offset: Int64 = 0
+        while offset < source.count {
+            let count = Int(min(Int64(pieceSize), source.count - offset))
+            let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<count])
+            try source.read(into: part, at: offset)
+            md5.update(UnsafeRawBufferPointer(part))
+            sha256?.update(UnsafeRawBufferPointer(part))
+            offset += Int64(count)
+        }
+        return BodyDigest(md5: md5.finish(), sha256: sha256.map { Checksum.hex($0.finish()) })
+    }
+
+    /// The value of Content-MD5 (RFC 1864).
+    var contentMD5: String {
+        var text = [UInt8](repeating: 0, count: 25)
+        let count = EVP_EncodeBlock(&text, md5, Int32(md5.count))
+        return String(decoding: text.prefix(Int(count)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,143 @@
+import ObjectStore
+
+/// Multipart uploads ("Uploading and copying objects using multipart upload", S3 user guide).
+extension S3Store {
+    public func createMultipartUpload(
+        _ key: ObjectKey,
+        metadata: [String: String]
+    ) async throws(StoreError) -> UploadID {
+        try check(key)
+        let headers = try ObjectHeaders.metadata(metadata)
+        let request = S3Request(method: .post, key: key, query: [("uploads", "")], headers: headers)
+        return try await client.send {
+            request
+        } read: { (response) throws(StoreError) in
+            let answer = try XMLRecords(parsing: response.body)
+            guard answer.root == "InitiateMultipartUploadResult" else {
+                throw StoreError(.badAnswer, message: "the answer is \(answer.root), not an upload's id")
+            }
+            return UploadID(try answer.required("UploadId"))
+        }
+    }
+
+    public func uploadPart(
+        _ key: ObjectKey,
+        upload: UploadID,
+        number: Int,
+        body: any ByteSource
+    ) async throws(StoreError) -> UploadedPart {
+        let request = S3Request(method: .put, key: key, query: part(upload, number))
+        let etag = try await self.upload(body, with: request)
+        return UploadedPart(number: number, etag: etag, size: body.count)
+    }
+
+    public func copyPart(
+        from source: ObjectKey,
+        sourceETag: ETag,
+        range: Range<Int64>,
+        to key: ObjectKey,
+        upload: UploadID,
+        number: Int
+    ) async throws(StoreError) -> UploadedPart {
+        try check(source)
+        try check(key)
+        guard !range.isEmpty, range.lowerBound >= 0 else {
+            throw StoreError(.invalidRange, message: "no byte lies in the range \(range)")
+        }
+        var request = S3Request(method: .put, key: key, query: part(upload, number), isSlow: true)
+        request.headers = copySource(source, sourceETag)
+        request.headers.append(("x-amz-copy-source-range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
+        let operation = request
+        let etag = try await client.send {
+            operation
+        } read: { (response) throws(StoreError) in
+            try Self.etag(in: response, root: "CopyPartResult")
+        }
+        return UploadedPart(number: number, etag: etag, size: Int64(range.count))
+    }
+
+    public func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {
+        try check(key)
+        var parts: [UploadedPart] = []
+        while true {
+            let marker = parts.last?.number ?? 0
+            let page = try await listParts(key, upload: upload, after: marker)
+            guard page.parts.allSatisfy({ $0.number > marker }), parts.count <= multipartLimits.maximumPartCount else {
+                throw StoreError(.badAnswer, message: "the list of parts does not advance")
+            }
+            parts += page.parts
+            guard page.isTruncated, !page.parts.isEmpty else { return parts }
+        }
+    }
+
+    public func completeMultipartUpload(
+        _ key: ObjectKey,
+        upload: UploadID,
+        parts: [UploadedPart],
+        condition: WriteCondition
+    ) async throws(StoreError) -> ETag {
+        try check(key)
+        let body = XMLWriter.completeMultipartUpload(parts)
+        let request = S3Request(
+            method: .post,
+            key: key,
+            query: [("uploadId", upload.value)],
+            headers: ObjectHeaders.condition(condition),
+            body: .bytes(body),
+            digest: BodyDigest(of: body),
+            isSlow: true
+        )
+        return try await client.send {
+            request
+        } read: { (response) throws(StoreError) in
+            try Self.etag(in: response, root: "CompleteMultipartUploadResult")
+        }
+    }
+
+    public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
+        try check(key)
+        let request = S3Request(method: .delete, key: key, query: [("uploadId", upload.value)])
+        do {
+            try await client.send {
+                request
+            } read: { (_) throws(StoreError) in
+            }
+        } catch  where error.kind == .noSuchUpload || error.kind == .notFound {
+            return
+        }
+    }
+
+    private func part(_ upload: UploadID, _ number: Int) -> [(name: String, value: String)] {
+        [("partNumber", String(number)), ("uploadId", upload.value)]
+    }
+
+    private func listParts(
+        _ key: ObjectKey,
+        upload: UploadID,
+        after marker: Int
+    ) async throws(StoreError) -> (parts: [UploadedPart], isTruncated: Bool) {
+        var request = S3Request(method: .get, key: key, query: [("uploadId", upload.value), ("max-parts", "1000")])
+        if marker > 0 { request.query.append(("part-number-marker", String(marker))) }
+        let operation = request
+        return try await client.send {
+            operation
+        } read: { (response) throws(StoreError) in
+            try Self.parts(try XMLRecords(parsing: response.body))
+        }
+    }
+
+    static func parts(_ answer: XMLRecords) throws(StoreError) -> (parts: [UploadedPart], isTruncated: Bool) {
+        guard answer.root == "ListPartsResult" else {
+            throw StoreError(.badAnswer, message: "the answer is \(answer.root), not ListPartsResult")
+        }
+        var parts: [UploadedPart] = []
+        for record in answer.records["Part"] ?? [] {
+            guard let number = record["PartNumber"].flatMap({ Int($0) }),
+                let size = record["Size"].flatMap({ Int64($0) }),
+                let etag = record["ETag"], size >= 0
+            else { throw StoreError(.badAnswer, message: "a part in the answer has no number, size or ETag") }
+            parts.append(UploadedPart(number: number, etag: ETag(header: etag), size: size))
+        }
+        return (parts, answer.fields["IsTruncated"] == "true")
+    }
+}

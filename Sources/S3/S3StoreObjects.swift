@@ -1,0 +1,131 @@
+import ObjectStore
+
+/// Operations on whole objects.
+extension S3Store {
+    public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo {
+        try check(key)
+        return try await client.send {
+            S3Request(method: .head, key: key)
+        } read: { (response) throws(StoreError) in
+            let size = try ObjectHeaders.contentLength(response.headers)
+            return try ObjectHeaders.info(key, size: size, response.headers)
+        }
+    }
+
+    public func get(
+        _ key: ObjectKey,
+        range: Range<Int64>?,
+        ifMatch: ETag?,
+        into sink: any ByteSink
+    ) async throws(StoreError) -> ObjectInfo {
+        try check(key)
+        if let range, range.isEmpty || range.lowerBound < 0 {
+            throw StoreError(.invalidRange, message: "no byte lies in the range \(range)")
+        }
+        let receiver = RangeReceiver(key, range: range, ifMatch: ifMatch, into: sink)
+        return try await client.send {
+            receiver.request()
+        } progress: {
+            receiver.position
+        } read: { (_) throws(StoreError) in
+            try receiver.finish()
+        }
+    }
+
+    public func put(
+        _ key: ObjectKey,
+        body: any ByteSource,
+        metadata: [String: String],
+        condition: WriteCondition
+    ) async throws(StoreError) -> ETag {
+        var request = S3Request(method: .put, key: key)
+        request.headers = try ObjectHeaders.metadata(metadata) + ObjectHeaders.condition(condition)
+        return try await upload(body, with: request)
+    }
+
+    public func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
+        try check(key)
+        var request = S3Request(method: .delete, key: key)
+        if let ifMatch { request.headers.append(("If-Match", ifMatch.quoted)) }
+        let operation = request
+        do {
+            try await client.send {
+                operation
+            } read: { (_) throws(StoreError) in
+            }
+        } catch  where error.kind == .notFound {
+            return
+        }
+    }
+
+    public func copy(
+        from source: ObjectKey,
+        sourceETag: ETag,
+        to destination: ObjectKey,
+        metadata: [String: String]?,
+        condition: WriteCondition
+    ) async throws(StoreError) -> ETag {
+        try check(source)
+        try check(destination)
+        var request = S3Request(method: .put, key: destination)
+        request.isSlow = true
+        request.headers = copySource(source, sourceETag) + ObjectHeaders.condition(condition)
+        request.headers.append(("x-amz-metadata-directive", metadata == nil ? "COPY" : "REPLACE"))
+        request.headers += try ObjectHeaders.metadata(metadata ?? [:])
+        let operation = request
+        return try await client.send {
+            operation
+        } read: { (response) throws(StoreError) in
+            try Self.etag(in: response, root: "CopyObjectResult")
+        }
+    }
+
+    /// Sends a body with its checksums, and compares what the store says it got.
+    func upload(_ body: any ByteSource, with request: S3Request) async throws(StoreError) -> ETag {
+        if let key = request.key { try check(key) }
+        let digest = try await BodyDigest.compute(body, withSHA256: !client.isTLS)
+        var request = request
+        request.body = .source(body)
+        request.digest = digest
+        let operation = request
+        let (etag, isMD5) = try await client.send {
+            operation
+        } read: { (response) throws(StoreError) in
+            (try ObjectHeaders.etag(response.headers), Self.hasMD5ETag(response.headers))
+        }
+        if isMD5, let stored = etag.md5Hex, stored != Checksum.hex(digest.md5) {
+            throw StoreError(.corrupted, message: "the store holds other bytes than were sent (MD5 \(stored))")
+        }
+        return etag
+    }
+
+    func copySource(_ key: ObjectKey, _ etag: ETag) -> [(name: String, value: String)] {
+        let bucket = PercentEncoding.path(client.configuration.bucket)
+        return [
+            ("x-amz-copy-source", "/\(bucket)/\(PercentEncoding.path(key.string))"),
+            ("x-amz-copy-source-if-match", etag.quoted),
+        ]
+    }
+
+    /// S3 would answer with less clear words.
+    func check(_ key: ObjectKey) throws(StoreError) {
+        guard (1...ObjectKey.maximumLength).contains(key.byteCount) else {
+            throw StoreError(.invalidKey, message: "a key has 1 to 1,024 bytes, this one \(key.byteCount)")
+        }
+    }
+
+    /// The `ETag` of a result document. Throws `.badAnswer`.
+    static func etag(in response: HTTPResponse, root: String) throws(StoreError) -> ETag {
+        let answer = try XMLRecords(parsing: response.body)
+        guard answer.root == root else {
+            throw StoreError(.badAnswer, message: "the answer is \(answer.root), not \(root)")
+        }
+        return ETag(header: try answer.required("ETag"))
+    }
+
+    /// With a key of KMS or of the customer, an ETag looks like an MD5 and is none (S3 API, "Object").
+    private static func hasMD5ETag(_ headers: HTTPHeaders) -> Bool {
+        let encryption = headers["x-amz-server-side-encryption"] ?? ""
+        return !encryption.hasPrefix("aws:kms") && headers["x-amz-server-side-encryption-customer-algorithm"] == nil
+    }
+}

@@ -1,0 +1,181 @@
+import Cache
+import ObjectStore
+import Platform
+
+/// What files get that carry no metadata of Sluice or of other tools.
+public struct RemoteDefaults: Equatable, Sendable {
+    public var filePermissions: UInt16
+    public var directoryPermissions: UInt16
+    public var userID: UInt32
+    public var groupID: UInt32
+
+    public init(filePermissions: UInt16, directoryPermissions: UInt16, userID: UInt32, groupID: UInt32) {
+        self.filePermissions = filePermissions
+        self.directoryPermissions = directoryPermissions
+        self.userID = userID
+        self.groupID = groupID
+    }
+}
+
+/// Brings the names of one directory up to what the bucket says, page by page, inside journal transactions.
+///
+/// Local changes win: what is pending, what was uploaded after the listing began, and what waits to be deleted or
+/// moved is left alone. A version of a file that is new gets a new inode, so that readers of the former keep it.
+struct ListingMerge {
+    let directory: InodeNumber
+    /// Of the keys in the directory: its path and a slash; empty for the root.
+    let prefix: String
+    /// ``Journal/nextSequence()`` when the listing began.
+    let start: Int64
+    let defaults: RemoteDefaults
+    /// For directories, of which listings tell no time.
+    let time: Timestamp
+    /// The directory was listed before: new names are news to the kernel.
+    let wasListed: Bool
+    private(set) var seen: Set<FileName> = []
+    private(set) var changes: [BucketChange] = []
+    /// Keys that no path can name.
+    private(set) var unnameable = 0
+
+    init(
+        directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp, wasListed: Bool
+    ) {
+        self.time = time
+        self.wasListed = wasListed
+        self.directory = directory
+        self.prefix = prefix
+        self.start = start
+        self.defaults = defaults
+    }
+
+    /// Returns the changes since the last call.
+    mutating func takeChanges() -> [BucketChange] {
+        defer { changes = [] }
+        return changes
+    }
+
+    mutating func apply(_ page: ListPage, in transaction: JournalTransaction) throws {
+        for object in page.objects {
+            if object.key.string == prefix {
+                try mergeMarker(object, in: transaction)
+            } else if let name = FileName(String(object.key.string.dropFirst(prefix.count))) {
+                try mergeFile(name, object, in: transaction)
+            } else {
+                unnameable += 1
+            }
+        }
+        for common in page.commonPrefixes {
+            if let name = FileName(String(common.dropFirst(prefix.count).dropLast())) {
+                try mergeDirectory(name, in: transaction)
+            } else {
+                unnameable += 1
+            }
+        }
+    }
+
+    /// After the last page: names that the bucket no longer has go.
+    mutating func finish(in transaction: JournalTransaction) throws {
+        for child in try transaction.children(of: directory) where !seen.contains(child.name) {
+            guard try isGone(child, in: transaction) else { continue }
+            for number in try transaction.subtree(of: child.inode.number).reversed() {
+                try removeName(of: number, in: transaction)
+            }
+        }
+        try transaction.setListed(directory, at: time)
+    }
+}
+
+// MARK: Single entries
+
+extension ListingMerge {
+    private mutating func mergeMarker(_ object: ObjectInfo, in transaction: JournalTransaction) throws {
+        guard var inode = try transaction.inode(directory), inode.pending.isEmpty, inode.remoteSequence <= start,
+            inode.remote?.etag != object.etag, directory != .root
+        else { return }
+        inode.remote = RemoteObject(key: object.key, etag: object.etag, size: object.size)
+        inode.isMetadataKnown = false
+        try transaction.update(inode)
+    }
+
+    private mutating func mergeFile(
+        _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction
+    ) throws {
+        seen.insert(name)
+        guard let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number)
+        else {
+            if try isSpokenFor(object.key, in: transaction) { return }
+            return try insert(name, object, in: transaction)
+        }
+        let isStale =
+            existing.kind != .directory && existing.pending.isEmpty && existing.remoteSequence <= start
+            && existing.remote?.etag != object.etag
+        guard isStale else { return }
+        try removeName(of: number, in: transaction)
+        try insert(name, object, in: transaction)
+    }
+
+    private mutating func mergeDirectory(_ name: FileName, in transaction: JournalTransaction) throws {
+        seen.insert(name)
+        if let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number) {
+            guard existing.kind != .directory, existing.pending.isEmpty, existing.remoteSequence <= start else { return }
+            // The bucket has both `a` and `a/…`: the directory takes the name.
+            try removeName(of: number, in: transaction)
+        }
+        // What is below may be on its way out, deleted or moved here: then the directory does not come back.
+        let keys = prefix + name.string + "/"
+        if try transaction.hasTombstones(withPrefix: keys) || transaction.hasRemoteKeys(withPrefix: keys) { return }
+        let inode = try transaction.insertInode { number in
+            Inode(
+                number: number, kind: .directory, permissions: defaults.directoryPermissions,
+                userID: defaults.userID, groupID: defaults.groupID, time: time)
+        }
+        try link(name, to: inode.number, in: transaction)
+    }
+
+    private mutating func insert(_ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction) throws {
+        let inode = try transaction.insertInode { number in
+            var inode = Inode(
+                number: number, kind: .file, permissions: defaults.filePermissions, userID: defaults.userID,
+                groupID: defaults.groupID, time: object.lastModified)
+            inode.size = object.size
+            inode.remote = RemoteObject(key: object.key, etag: object.etag, size: object.size)
+            inode.isMetadataKnown = false
+            inode.remoteSequence = start
+            return inode
+        }
+        try link(name, to: inode.number, in: transaction)
+    }
+
+    private mutating func link(_ name: FileName, to number: InodeNumber, in transaction: JournalTransaction) throws {
+        try transaction.link(name, in: directory, to: number)
+        if wasListed { changes.append(.name(name, in: directory)) }
+    }
+
+    /// Whether an object is that of a file which was deleted or moved here, and the bucket does not know yet.
+    private func isSpokenFor(_ key: ObjectKey, in transaction: JournalTransaction) throws -> Bool {
+        if try transaction.tombstone(at: key) != nil { return true }
+        return try transaction.inodes(withRemoteKey: key).contains { $0.linkCount > 0 }
+    }
+
+    /// Whether a name that the listing did not have is to go: its objects were deleted by somebody else.
+    private func isGone(_ child: Dentry, in transaction: JournalTransaction) throws -> Bool {
+        try transaction.subtree(of: child.inode.number).allSatisfy { number in
+            guard let inode = try transaction.inode(number) else { return false }
+            guard inode.pending.isEmpty, inode.remoteSequence <= start else { return false }
+            guard let key = inode.remote?.key else { return inode.kind == .directory }
+            return try key == transaction.key(of: inode)
+        }
+    }
+
+    private mutating func removeName(of number: InodeNumber, in transaction: JournalTransaction) throws {
+        guard var inode = try transaction.inode(number), let (parent, name) = try transaction.name(of: number) else {
+            return
+        }
+        try transaction.unlink(name, in: parent)
+        inode.linkCount = 0
+        inode.remote = nil
+        try transaction.update(inode)
+        changes.append(.name(name, in: parent))
+        changes.append(.removed(number))
+    }
+}

@@ -1,0 +1,87 @@
+import Cache
+import Logging
+import ObjectStore
+import Platform
+import Synchronization
+
+/// Brings attributes that only an object's user metadata tells into the journal: listings do not carry them.
+public final class MetadataLoader: Sendable {
+    /// Told once, nil for success; on any thread.
+    public typealias Completion = @Sendable (StoreError?) -> Void
+
+    /// Longest body that can be the target of a symbolic link: PATH_MAX less the final NUL.
+    public static let maximumTargetLength: Int64 = 4095
+
+    private let store: any ObjectStore
+    private let journal: Journal
+    private let underWay = Mutex<[InodeNumber: [Completion]]>([:])
+
+    public init(store: any ObjectStore, journal: Journal) {
+        self.store = store
+        self.journal = journal
+    }
+
+    /// Loads the metadata of an inode, or joins a load under way. `.notFound` or `.preconditionFailed` if the object
+    /// is not the version that the journal knows.
+    public func load(_ number: InodeNumber, then completion: @escaping Completion) {
+        let isFirst = underWay.withLock { underWay in
+            defer { underWay[number, default: []].append(completion) }
+            return underWay[number] == nil
+        }
+        guard isFirst else { return }
+        Task {
+            let error = await load(number)
+            let waiting = underWay.withLock { $0.removeValue(forKey: number) ?? [] }
+            for completion in waiting { completion(error) }
+        }
+    }
+
+    private func load(_ number: InodeNumber) async -> StoreError? {
+        do {
+            guard let inode = try journal.read({ try $0.inode(number) }), let remote = inode.remote else { return nil }
+            let info = try await store.head(remote.key)
+            guard info.etag == remote.etag else {
+                throw StoreError(.preconditionFailed, message: "the object is another version now")
+            }
+            let metadata = PosixMetadata(decoding: info.metadata)
+            var target: String?
+            if metadata.kind == .symbolicLink { target = try await self.target(of: remote) }
+            try journal.write { transaction in
+                guard var current = try transaction.inode(number), current.remote == remote else { return }
+                apply(metadata, target: target, to: &current)
+                try transaction.update(current)
+                for (name, value) in metadata.extendedAttributes {
+                    try transaction.setExtendedAttribute(name, to: value, of: number)
+                }
+            }
+            return nil
+        } catch {
+            return error as? StoreError ?? StoreError(.localFault, message: "\(error)")
+        }
+    }
+
+    /// What was changed here since is newer than what the object says.
+    private func apply(_ metadata: PosixMetadata, target: String?, to inode: inout Inode) {
+        guard !inode.isMetadataKnown else { return }
+        inode.isMetadataKnown = true
+        if inode.kind == .file, let target {
+            inode.kind = .symbolicLink
+            inode.linkTarget = target
+        }
+        guard !inode.pending.contains(.metadata) else { return }
+        inode.permissions = metadata.permissions ?? inode.permissions
+        inode.userID = metadata.userID ?? inode.userID
+        inode.groupID = metadata.groupID ?? inode.groupID
+        inode.modified = metadata.modified ?? inode.modified
+        inode.changed = metadata.changed ?? inode.modified
+    }
+
+    private func target(of remote: RemoteObject) async throws -> String {
+        guard remote.size <= Self.maximumTargetLength else {
+            throw StoreError(.badAnswer, message: "the target of the symbolic link \(remote.key) is too long")
+        }
+        let sink = CollectingSink()
+        _ = try await store.get(remote.key, range: nil, ifMatch: remote.etag, into: sink)
+        return String(decoding: sink.bytes, as: UTF8.self)
+    }
+}

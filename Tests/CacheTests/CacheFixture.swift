@@ -1,0 +1,103 @@
+import Cache
+import Logging
+import ObjectStore
+import Platform
+import TestKit
+import struct SystemPackage.Errno
+import struct SystemPackage.FileDescriptor
+
+/// A cache on a real directory, which can be opened again as after the death of the process.
+final class CacheFixture {
+    let directory: TemporaryDirectory
+    let time = ManualTime()
+    var boot = BootIdentity(high: 1, low: 1)
+    var limits = CacheLimits(limit: 1 << 30, reserve: 0)
+    private(set) var journal: Journal
+    private(set) var cache: FileCache
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        (journal, cache) = try Self.open(directory, limits, time, boot)
+    }
+
+    private static func open(
+        _ directory: TemporaryDirectory, _ limits: CacheLimits, _ time: ManualTime, _ boot: BootIdentity
+    ) throws -> (Journal, FileCache) {
+        let journal = try Journal(path: directory.path("journal.db"))
+        let cache = try FileCache(
+            journal: journal, disk: PosixDisk(path: directory.path), limits: limits, time: time, boot: boot,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        return (journal, cache)
+    }
+
+    /// What a new process finds; nothing is closed in order.
+    func reopen() throws {
+        (journal, cache) = try Self.open(directory, limits, time, boot)
+    }
+
+    /// A file that is new here, with nothing in the bucket.
+    func makeFile(_ name: String) throws -> InodeNumber {
+        try insert(name) { $0.local = .complete; $0.pending = .content }
+    }
+
+    /// A file of which only the object is known.
+    func makeRemoteFile(_ name: String, size: Int64, etag: String = "v1") throws -> InodeNumber {
+        try insert(name) {
+            $0.size = size
+            $0.remote = RemoteObject(key: ObjectKey(name), etag: ETag(etag), size: size)
+        }
+    }
+
+    private func insert(_ name: String, _ change: (inout Inode) -> Void) throws -> InodeNumber {
+        try journal.write { transaction in
+            if try transaction.inode(.root) == nil {
+                _ = try transaction.insertInode {
+                    Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
+                }
+            }
+            let inode = try transaction.insertInode {
+                var inode = Inode(
+                    number: $0, kind: .file, permissions: 0o644, userID: 0, groupID: 0, time: time.wall)
+                change(&inode)
+                return inode
+            }
+            guard let name = FileName(name) else { throw Errno.invalidArgument }
+            try transaction.link(name, in: .root, to: inode.number)
+            return inode.number
+        }
+    }
+
+    func row(_ number: InodeNumber) throws -> Inode? { try journal.read { try $0.inode(number) } }
+}
+
+extension CachedFile {
+    func write(_ text: String, at offset: Int64) throws {
+        let bytes = Array(text.utf8)
+        _ = try write(at: offset, count: bytes.count) { descriptor, offset throws(Errno) in
+            try FileDescriptor(rawValue: descriptor).writeWhole(bytes, at: offset)
+        }
+    }
+
+    func text() throws -> String {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(status.size), alignment: 1)
+        defer { buffer.deallocate() }
+        let count = try read(into: buffer, at: 0)
+        return String(decoding: buffer.prefix(count), as: UTF8.self)
+    }
+
+    func fill(_ text: String, at offset: Int64, of etag: String = "v1") throws {
+        try Array(text.utf8).withUnsafeBytes { try fill($0, at: offset, of: ETag(etag)) }
+    }
+}
+
+extension FileDescriptor {
+    fileprivate func writeWhole(_ bytes: [UInt8], at offset: Int64) throws(Errno) -> Int {
+        do {
+            return try writeAll(toAbsoluteOffset: offset, bytes)
+        } catch let errno as Errno {
+            throw errno
+        } catch {
+            throw .ioError
+        }
+    }
+}

@@ -162,9 +162,16 @@ extension CachedFile {
         }
     }
 
-    /// The object moved or was copied without a change of its bytes.
-    public func rebase(on object: RemoteObject) {
-        state.withLock { $0.base = object }
+    /// The object was copied without a change of its bytes: `commit` writes that into the journal. Before, the range
+    /// log is made to hold for the copy, so that bytes written here stay known whichever of the two a crash leaves.
+    func rebase(on object: RemoteObject, commit: () throws -> Void) throws {
+        try state.withLock { state in
+            if state.base?.etag != object.etag {
+                try system("writing a range log") { () throws(Errno) in try state.log?.adopt(object.etag) }
+            }
+            try commit()
+            state.base = object
+        }
     }
 }
 

@@ -137,6 +137,21 @@ extension FileCache {
         _ = table.withLock { $0.doomed.insert(number) }
     }
 
+    /// The object of a file was copied without a change of its bytes: `commit` writes that into the journal, and may
+    /// call nothing but the journal. What is local of the file stays local.
+    public func rebase(_ number: InodeNumber, on object: RemoteObject, commit: () throws -> Void) throws {
+        try table.withLock { table in
+            guard let file = try table.open[number]?.file ?? openPartial(number) else { return try commit() }
+            try file.rebase(on: object, commit: commit)
+        }
+    }
+
+    /// A file that is not open, if it has a range log.
+    private func openPartial(_ number: InodeNumber) throws -> CachedFile? {
+        guard let inode = try journal.read({ try $0.inode(number) }), inode.local == .partial else { return nil }
+        return try open(inode)
+    }
+
     /// Brings the row of a file up to its bytes.
     func settle(_ file: CachedFile, allocated: Int64, in transaction: JournalTransaction) throws {
         guard var inode = try transaction.inode(file.inode) else { return }

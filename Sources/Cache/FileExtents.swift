@@ -32,7 +32,7 @@ struct FileExtents: Equatable, Sendable {
         case .limit(let size):
             baseLimit = min(baseLimit, size)
             present.remove(baseLimit..<Int64.max)
-        case .synced, .boot:
+        case .synced, .boot, .version:
             break
         }
     }

@@ -148,6 +148,22 @@ extension JournalTransaction {
         }
     }
 
+    /// Uploads of files that have no name any more: the store is to be told to drop their parts.
+    public func abandonedMultiparts() throws -> [(inode: InodeNumber, record: MultipartRecord)] {
+        let cursor = try rows(
+            """
+            SELECT ino, key, upload_id, part_size, token FROM upload
+            WHERE NOT EXISTS (SELECT 1 FROM inode WHERE inode.ino = upload.ino AND links > 0)
+            """, [])
+        var found: [(InodeNumber, MultipartRecord)] = []
+        while let row = try cursor.next() {
+            let record = MultipartRecord(
+                key: ObjectKey(row[1]), id: UploadID(row[2]), partSize: row[3], token: row[4])
+            found.append((InodeNumber(sql: row[0]), record))
+        }
+        return found
+    }
+
     /// Starts the record of a new upload; parts of a former one are forgotten.
     public func setMultipart(_ record: MultipartRecord, of inode: InodeNumber) throws {
         try removeMultipart(of: inode)

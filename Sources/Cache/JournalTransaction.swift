@@ -64,9 +64,10 @@ extension JournalTransaction {
         try execute(Self.updateInode, StatementArguments(inode.values.dropFirst() + [inode.number.sql]))
     }
 
-    /// Removes the row and all that hangs on it. The data file is to be removed by whoever owns it.
+    /// Removes the row and all that hangs on it but a multipart upload, which the store holds as well: see
+    /// ``abandonedMultiparts()``. The data file is to be removed by whoever owns it.
     public func deleteInode(_ number: InodeNumber) throws {
-        for table in ["inode", "xattr", "listing", "upload", "part"] {
+        for table in ["inode", "xattr", "listing", "part"] {
             try execute("DELETE FROM \(table) WHERE ino = ?", [number.sql])
         }
     }

@@ -28,11 +28,13 @@ struct RangeLog: Sendable {
         let size = try file.status().size
         let records = try load(file, size: size)
         let version = RangeLogRecord.boot(fingerprint(of: etag))
-        if records.first == version {
+        let adopted = RangeLogRecord.version(fingerprint(of: etag))
+        if records.first == version || records.contains(adopted) {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
             var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
             if log.end < size { try file.truncate(to: log.end) }
+            if records.first != version, !kept.contains(adopted) { try log.adopt(etag) }
             if lastBoot(records) != boot { try log.append(.boot(boot)) }
             return log
         }
@@ -51,6 +53,12 @@ struct RangeLog: Sendable {
     /// Records that the data file was synced when the log ended at `offset`, and makes that durable.
     mutating func markSynced(before offset: Int64) throws(Errno) {
         try append(.synced(before: offset))
+        try file.synchronize()
+    }
+
+    /// Makes the log hold for a copy of the object under another ETag, durably.
+    mutating func adopt(_ etag: ETag) throws(Errno) {
+        try append(.version(Self.fingerprint(of: etag)))
         try file.synchronize()
     }
 

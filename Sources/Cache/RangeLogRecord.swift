@@ -13,6 +13,8 @@ enum RangeLogRecord: Equatable, Sendable {
     case synced(before: Int64)
     /// The records that follow were written in this boot of the machine.
     case boot(BootIdentity)
+    /// The log holds for this version of the object as well: a copy of the bytes under another ETag.
+    case version(BootIdentity)
 
     static let size = 32
     private static let magic: UInt64 = 0x534c_5247_0000_0000
@@ -26,6 +28,7 @@ enum RangeLogRecord: Equatable, Sendable {
             case .limit(let size): (2, UInt64(bitPattern: size), 0)
             case .synced(let offset): (3, UInt64(bitPattern: offset), 0)
             case .boot(let boot): (4, boot.high, boot.low)
+            case .version(let version): (5, version.high, version.low)
             }
         let head = Self.magic | kind
         return [head, first, second, head ^ first ^ second ^ Self.seal].flatMap { word in
@@ -47,6 +50,7 @@ enum RangeLogRecord: Equatable, Sendable {
         case 2 where first >= 0: self = .limit(first)
         case 3 where first >= 0: self = .synced(before: first)
         case 4: self = .boot(BootIdentity(high: words[1], low: words[2]))
+        case 5: self = .version(BootIdentity(high: words[1], low: words[2]))
         default: return nil
         }
     }

@@ -15,7 +15,9 @@ enum ExtendedAttributeText {
         var attributes: [String: [UInt8]] = [:]
         for index in stride(from: 1, to: pieces.count - 2, by: 4) {
             let separator = pieces[index + 1].filter { !$0.isWhitespace }
-            guard separator == ":", isName(pieces[index]), let value = Base64.decode(pieces[index + 2]) else { continue }
+            guard separator == ":", isName(pieces[index]), let value = Base64.decode(pieces[index + 2]) else {
+                continue
+            }
             attributes[String(pieces[index])] = value
         }
         return attributes

@@ -13,7 +13,8 @@ struct PartPlan: Equatable, Sendable {
     let partSize: Int64
 
     /// Whether an object goes in parts at all.
-    static func isMultipart(size: Int64, limits: MultipartLimits, singlePutLimit: Int64 = defaultSinglePutLimit) -> Bool {
+    static func isMultipart(size: Int64, limits: MultipartLimits, singlePutLimit: Int64 = defaultSinglePutLimit) -> Bool
+    {
         size > min(singlePutLimit, limits.maximumPartSize)
     }
 

@@ -61,8 +61,17 @@ extension PosixMetadata {
             && encoded.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } <= Self.maximumByteCount
     }
 
-    private enum Name {
+    /// ``encoded`` put in place of what another tool wrote of the same attributes; all else that it wrote is kept.
+    func replacing(_ metadata: [String: String]) -> [String: String] {
+        metadata.filter { !Name.attributes.contains($0.key) }.merging(encoded) { $1 }
+    }
+
+    enum Name {
         static let token = "sluice-upload"
+        static let attributes: Set<String> = [
+            "mode", "uid", "gid", "mtime", "ctime", "atime", "xattr", token, "file-permissions", "file-owner",
+            "file-group", "file-mtime", "file-atime",
+        ]
     }
 
     private var typeBits: UInt32 {

@@ -91,7 +91,9 @@ struct UploadQueue: Sendable {
     /// The work failed and is taken up after a back-off; returns the wait.
     @discardableResult
     mutating func failed(
-        _ inode: InodeNumber, at now: Duration, atLeast: Duration = .zero,
+        _ inode: InodeNumber,
+        at now: Duration,
+        atLeast: Duration = .zero,
         using random: inout some RandomNumberGenerator
     ) -> Duration {
         let run = running.removeValue(forKey: inode)

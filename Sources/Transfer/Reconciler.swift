@@ -1,0 +1,195 @@
+import Cache
+import Logging
+import ObjectStore
+import Platform
+
+/// Brings the bucket up to the journal, one inode or one tombstone at a time: what to do, never when.
+///
+/// Every step journals its intention, acts on the store, and journals the outcome in one transaction: after a crash
+/// at any point the same inode reconciled again ends in the same state. A lost answer is recognised by the token that
+/// the object carries.
+///
+/// Thread rule: any task, several inodes at once; one inode by one task at a time.
+final class Reconciler: Sendable {
+    struct Settings: Sendable {
+        /// In the names of conflict copies.
+        var host: String
+        /// Larger files go in parts, bytes.
+        var singlePutLimit = PartPlan.defaultSinglePutLimit
+        /// Smallest part wished for, bytes.
+        var partSize: Int64 = 8 << 20
+        /// Parts of one file sent at once.
+        var partConcurrency = 4
+    }
+
+    enum Outcome: Equatable, Sendable {
+        case done
+        /// A program goes on writing; the bucket has the file as it was at a moment after the start.
+        case isWritten
+        /// A program has the file open for writing.
+        case waitsForClose
+        case waits(for: InodeNumber)
+        /// Something stands in the way that time may clear: try again later.
+        case unsettled
+    }
+
+    /// Steps that one inode may take at once; more mean that it does not come to rest.
+    private static let stepLimit = 12
+
+    let store: any ObjectStore
+    let cache: FileCache
+    let settings: Settings
+    let time: any TimeSource
+    let logger: Logger
+    /// Makes every byte of a file local.
+    let materialize: @Sendable (CachedFile) async throws -> Void
+    /// Told of changes that no program of this machine made; called under no lock.
+    let onChange: @Sendable ([BucketChange]) -> Void
+    /// Makes an unguessable text, different each time.
+    let makeToken: @Sendable () -> String
+    private let locks = KeyLocks()
+
+    init(
+        store: any ObjectStore,
+        cache: FileCache,
+        settings: Settings,
+        time: any TimeSource,
+        logger: Logger,
+        makeToken: @escaping @Sendable () -> String = Reconciler.randomToken,
+        materialize: @escaping @Sendable (CachedFile) async throws -> Void,
+        onChange: @escaping @Sendable ([BucketChange]) -> Void
+    ) {
+        self.store = ConditionalStore(store, logger: logger)
+        self.cache = cache
+        self.settings = settings
+        self.time = time
+        self.logger = logger
+        self.makeToken = makeToken
+        self.materialize = materialize
+        self.onChange = onChange
+    }
+
+    var journal: Journal { cache.journal }
+
+    static let randomToken: @Sendable () -> String = {
+        var random = SystemRandomNumberGenerator()
+        return (0..<2).map { _ in
+            let digits = String(random.next(), radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+}
+
+// MARK: One inode
+
+extension Reconciler {
+    /// Does all that an inode needs. Throws what a store, the cache or `materialize` threw; then nothing is lost, and
+    /// a later call goes on from there.
+    func reconcile(_ number: InodeNumber, isUrgent: Bool = false, progress: UploadProgress) async throws -> Outcome {
+        let sequence = journal.nextSequence()
+        for _ in 0..<Self.stepLimit {
+            try Task.checkCancellation()
+            let plan = try plan(for: number, isUrgent: isUrgent)
+            switch plan {
+            case .nothing: return .done
+            case .clear: try clear(number)
+            case .waitForClose: return .waitsForClose
+            case .wait(let occupant):
+                try markMoved(occupant)
+                return .waits(for: occupant)
+            case .detach: try await detach(number)
+            case .put(let key, _), .copy(_, let key, _):
+                try await locks.withLock(key) { try await act(on: number, at: key, isUrgent: isUrgent, progress) }
+                if try isUrgent && wasSent(number, since: sequence) { return .isWritten }
+            }
+        }
+        return .unsettled
+    }
+
+    func withKey<Value>(_ key: ObjectKey, _ body: () async throws -> Value) async throws -> Value {
+        try await locks.withLock(key, body)
+    }
+
+    private func plan(for number: InodeNumber, isUrgent: Bool) throws -> WritebackPlan {
+        // Not inside the transaction: the journal's lock is the innermost.
+        let isOpen = cache.isOpenForWriting(number)
+        guard var snapshot = try journal.read({ try $0.writebackSnapshot(of: number) }) else { return .nothing }
+        snapshot.isOpenForWriting = isOpen
+        return WritebackPlan(snapshot, isUrgent: isUrgent)
+    }
+
+    /// Whether the bytes of a file that is still being written were sent, and nothing else is left to do for it.
+    private func wasSent(_ number: InodeNumber, since sequence: Int64) throws -> Bool {
+        guard cache.isOpenForWriting(number), let inode = try journal.read({ try $0.inode(number) }) else {
+            return false
+        }
+        return inode.remoteSequence > sequence && inode.attempt == nil
+            && inode.pending.subtracting(.metadata) == .content
+    }
+
+    /// One write at a key that no other task of ours writes to now; nothing if the plan changed while it waited.
+    private func act(
+        on number: InodeNumber,
+        at key: ObjectKey,
+        isUrgent: Bool,
+        _ progress: UploadProgress
+    ) async throws {
+        switch try plan(for: number, isUrgent: isUrgent) {
+        case .put(key, let condition): try await put(number, at: key, condition, progress)
+        case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
+        default: break
+        }
+    }
+
+    private func clear(_ number: InodeNumber) throws {
+        try journal.write { transaction in
+            guard var snapshot = try transaction.writebackSnapshot(of: number),
+                WritebackPlan(snapshot, isUrgent: true) == .clear
+            else { return }
+            snapshot.inode.pending = []
+            try transaction.update(snapshot.inode)
+        }
+    }
+
+    /// Another inode's object is at a key that is not its own.
+    private func markMoved(_ number: InodeNumber) throws {
+        try journal.write { transaction in
+            guard var inode = try transaction.inode(number), !inode.pending.contains(.location) else { return }
+            inode.pending.insert(.location)
+            try transaction.update(inode)
+        }
+    }
+
+    /// Takes an inode out of a circle: see ``WritebackPlan/detach``.
+    private func detach(_ number: InodeNumber) async throws {
+        guard let kind = try journal.read({ try $0.inode(number) })?.kind else { return }
+        if kind == .file {
+            let file = try cache.acquire(number)
+            defer { cache.release(file) }
+            try await makeComplete(file)
+        } else if kind == .symbolicLink {
+            try await loadTarget(of: number)
+        }
+        try journal.write { transaction in
+            guard var snapshot = try transaction.writebackSnapshot(of: number),
+                WritebackPlan(snapshot, isUrgent: true) == .detach
+            else { return }
+            try transaction.buryRemote(of: snapshot.inode)
+            if snapshot.inode.local == .partial { snapshot.inode.local = .complete }
+            snapshot.inode.remote = nil
+            snapshot.inode.attempt = nil
+            snapshot.inode.pending = .content
+            try transaction.update(snapshot.inode)
+        }
+    }
+
+    /// Makes every byte of a file local and durable.
+    func makeComplete(_ file: CachedFile) async throws {
+        guard !file.isComplete else { return }
+        if !file.missing(in: 0..<file.version.size).isEmpty { try await materialize(file) }
+        guard file.missing(in: 0..<file.version.size).isEmpty else {
+            throw StoreError(.badAnswer, message: "the rest of the file could not be fetched")
+        }
+        try file.synchronize()
+    }
+}

@@ -1,0 +1,221 @@
+import Cache
+import ObjectStore
+import Platform
+
+// MARK: Uploads in parts
+
+extension Reconciler {
+    /// A multipart upload that this try goes on with.
+    private struct Multipart: Sendable {
+        var record: MultipartRecord
+        var plan: PartPlan
+        /// What a former try sent and the store still holds, by number.
+        var sent: [Int: PartRecord] = [:]
+        /// Whether it was created by a former try, with the attributes of then.
+        var isResumed = false
+    }
+
+    func putParts(_ upload: FileUpload, _ progress: UploadProgress) async throws {
+        guard let multipart = try await openMultipart(for: upload) else { return }
+        do {
+            let parts = try await sendParts(multipart, of: upload, progress)
+            guard !upload.isOutdated, try isWanted(upload) else { return }
+            let etag = try await store.completeMultipartUpload(
+                upload.key,
+                upload: multipart.record.id,
+                parts: parts,
+                condition: upload.condition
+            )
+            try await finish(multipart, of: upload, etag: etag)
+        } catch let error as StoreError where error.kind == .noSuchUpload {
+            try await settleVanished(multipart.record, of: upload)
+        } catch let error as StoreError where error.kind == .invalidPart {
+            try await dropMultipart(of: upload.file.inode)
+            throw error
+        } catch {
+            try await recover(from: error, upload)
+        }
+    }
+
+    private func finish(_ multipart: Multipart, of upload: FileUpload, etag: ETag) async throws {
+        let info = try await store.head(upload.key)
+        guard info.size == upload.version.size,
+            PosixMetadata(decoding: info.metadata).uploadToken == multipart.record.token
+        else {
+            throw StoreError(
+                .corrupted,
+                message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent"
+            )
+        }
+        let carried = multipart.isResumed ? PosixMetadata(decoding: info.metadata) : nil
+        try finish(upload, as: RemoteObject(info), carrying: carried)
+    }
+
+    /// Whether the file is still to be at the key.
+    private func isWanted(_ upload: FileUpload) throws -> Bool {
+        try journal.read { transaction in
+            guard let inode = try transaction.inode(upload.file.inode), inode.linkCount > 0 else { return false }
+            return try transaction.key(of: inode) == upload.key
+        }
+    }
+
+    /// Goes on with the upload that the journal knows, or creates one. Nil if the journal's was completed: its outcome
+    /// is settled then.
+    private func openMultipart(for upload: FileUpload) async throws -> Multipart? {
+        let number = upload.file.inode
+        let limits = store.multipartLimits
+        if let record = try journal.read({ try $0.multipart(of: number) }) {
+            if record.key == upload.key,
+                let plan = PartPlan(size: upload.version.size, partSize: record.partSize, limits: limits)
+            {
+                return try await resume(record, plan, of: upload)
+            }
+            try await dropMultipart(of: number)
+        }
+        guard let plan = PartPlan(size: upload.version.size, limits: limits, preferred: settings.partSize) else {
+            throw StoreError(.tooLarge, message: "a file of \(upload.version.size) bytes is larger than any object")
+        }
+        let id = try await store.createMultipartUpload(upload.key, metadata: upload.metadata)
+        let record = MultipartRecord(key: upload.key, id: id, partSize: plan.partSize, token: upload.token)
+        try journal.write { try $0.setMultipart(record, of: number) }
+        return Multipart(record: record, plan: plan)
+    }
+
+    private func resume(_ record: MultipartRecord, _ plan: PartPlan, of upload: FileUpload) async throws -> Multipart? {
+        do {
+            let held = try await store.listParts(record.key, upload: record.id)
+            let known = try journal.read { try $0.parts(of: upload.file.inode) }
+            let etags = Dictionary(held.map { ($0.number, $0.etag) }) { $1 }
+            let sent = known.filter { etags[$0.part.number] == $0.part.etag }
+            return Multipart(
+                record: record,
+                plan: plan,
+                sent: Dictionary(sent.map { ($0.part.number, $0) }) { $1 },
+                isResumed: true
+            )
+        } catch let error as StoreError where error.kind == .noSuchUpload {
+            try await settleVanished(record, of: upload)
+            return nil
+        }
+    }
+
+    /// The store does not know the upload: it was completed and the answer was lost, or it was dropped.
+    private func settleVanished(_ record: MultipartRecord, of upload: FileUpload) async throws {
+        if let info = try await headIfPresent(record.key),
+            PosixMetadata(decoding: info.metadata).uploadToken == record.token
+        {
+            if try info.size == upload.version.size && partsMatch(record, of: upload) {
+                return try finish(upload, as: RemoteObject(info), carrying: PosixMetadata(decoding: info.metadata))
+            }
+            try journal.write { try $0.removeMultipart(of: upload.file.inode) }
+            return try adopt(info, for: upload)
+        }
+        try journal.write { try $0.removeMultipart(of: upload.file.inode) }
+    }
+
+    /// Whether the file's bytes are those of the parts in the journal, all of them.
+    private func partsMatch(_ record: MultipartRecord, of upload: FileUpload) throws -> Bool {
+        guard
+            let plan = PartPlan(
+                size: upload.version.size,
+                partSize: record.partSize,
+                limits: store.multipartLimits
+            )
+        else { return false }
+        let parts = try journal.read { try $0.parts(of: upload.file.inode) }
+        guard parts.map(\.part.number) == Array(1...plan.count) else { return false }
+        for part in parts {
+            guard try UploadSource.md5(of: upload.file, range: plan.range(part.part.number)) == part.md5 else {
+                return false
+            }
+        }
+        return !upload.isOutdated
+    }
+
+    /// Gives up an upload in parts, in the store and in the journal.
+    func dropMultipart(of number: InodeNumber) async throws {
+        guard let record = try journal.read({ try $0.multipart(of: number) }) else { return }
+        try await drop(record, of: number)
+    }
+
+    private func drop(_ record: MultipartRecord, of number: InodeNumber) async throws {
+        try await store.abortMultipartUpload(record.key, upload: record.id)
+        try journal.write { transaction in
+            guard try transaction.multipart(of: number) == record else { return }
+            try transaction.removeMultipart(of: number)
+        }
+    }
+
+    /// Gives up the uploads of files that were deleted. One that fails does not keep the others.
+    func dropAbandonedMultiparts() async throws {
+        var failure: (any Error)?
+        for (number, record) in try journal.read({ try $0.abandonedMultiparts() }) {
+            do { try await drop(record, of: number) } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+    }
+}
+
+// MARK: Parts
+
+extension Reconciler {
+    private func sendParts(
+        _ multipart: Multipart,
+        of upload: FileUpload,
+        _ progress: UploadProgress
+    ) async throws -> [UploadedPart] {
+        try await withThrowingTaskGroup(of: UploadedPart.self) { group in
+            var parts: [UploadedPart] = []
+            for number in 1...multipart.plan.count {
+                if number > settings.partConcurrency, let part = try await group.next() { parts.append(part) }
+                // What changed is sent by the next try, with all that has changed until then.
+                if upload.isOutdated { break }
+                group.addTask { try await self.sendPart(number, multipart, of: upload, progress) }
+            }
+            for try await part in group { parts.append(part) }
+            return parts.sorted { $0.number < $1.number }
+        }
+    }
+
+    private func sendPart(
+        _ number: Int,
+        _ multipart: Multipart,
+        of upload: FileUpload,
+        _ progress: UploadProgress
+    ) async throws -> UploadedPart {
+        let range = multipart.plan.range(number)
+        if let known = multipart.sent[number], known.part.size == range.length,
+            try UploadSource.md5(of: upload.file, range: range) == known.md5
+        {
+            progress.skip(range.length)
+            return known.part
+        }
+        let body = UploadSource(upload.file, range: range, progress: progress)
+        do {
+            let part = try await store.uploadPart(
+                multipart.record.key,
+                upload: multipart.record.id,
+                number: number,
+                body: body
+            )
+            body.finish()
+            try journalPart(part, md5: body.md5 ?? UploadSource.md5(of: upload.file, range: range), multipart, upload)
+            return part
+        } catch {
+            body.abandon()
+            throw error
+        }
+    }
+
+    private func journalPart(
+        _ part: UploadedPart,
+        md5: String,
+        _ multipart: Multipart,
+        _ upload: FileUpload
+    ) throws {
+        try journal.write { transaction in
+            guard try transaction.multipart(of: upload.file.inode) == multipart.record else { return }
+            try transaction.setPart(PartRecord(part: part, md5: md5), of: upload.file.inode)
+        }
+    }
+}

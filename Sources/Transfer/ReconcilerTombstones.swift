@@ -1,0 +1,78 @@
+import Cache
+import ObjectStore
+
+// MARK: Deleting objects
+
+extension Reconciler {
+    enum Burial: Equatable, Sendable {
+        /// The tombstone is gone.
+        case done
+        /// An inode has to be reconciled first.
+        case waits(for: InodeNumber)
+    }
+
+    /// Deletes the object of a tombstone, if it still is the version that was to be deleted and nobody needs it.
+    func bury(_ key: ObjectKey) async throws -> Burial {
+        try await withKey(key) {
+            guard let tombstone = try journal.read({ try $0.tombstone(at: key) }) else { return .done }
+            switch try journal.read({ try $0.hold(on: tombstone) }) {
+            case .awaits(let number): return .waits(for: number)
+            case .obsolete: break
+            case nil:
+                try await saveReaders(of: key)
+                try await delete(tombstone)
+            }
+            try journal.write { transaction in
+                guard try transaction.tombstone(at: key) == tombstone else { return }
+                try transaction.removeTombstone(at: key)
+            }
+            return .done
+        }
+    }
+
+    /// Programs may still have a deleted file open: what they can read must become local before its object goes.
+    private func saveReaders(of key: ObjectKey) async throws {
+        for inode in try journal.read({ try $0.inodes(withRemoteKey: key) }) where inode.linkCount == 0 {
+            guard let open = cache.openFile(inode.number), !open.isComplete else { continue }
+            let file = try cache.acquire(inode.number)
+            defer { cache.release(file) }
+            try await makeComplete(file)
+        }
+    }
+
+    private func delete(_ tombstone: Tombstone) async throws {
+        if let etag = tombstone.etag {
+            do {
+                return try await store.delete(tombstone.key, ifMatch: etag)
+            } catch  where error.kind == .notFound {
+                return
+            } catch  where error.kind == .preconditionFailed {
+                // Another version is there: perhaps that of an upload of ours whose answer was lost.
+            }
+        }
+        guard let info = try await headIfPresent(tombstone.key) else { return }
+        if let token = tombstone.token, PosixMetadata(decoding: info.metadata).uploadToken == token {
+            try await store.delete(tombstone.key, ifMatch: info.etag)
+        } else if tombstone.etag != nil {
+            try leave(info)
+        }
+    }
+
+    private func leave(_ info: ObjectInfo) throws {
+        logger.warning(
+            "a deleted file's object was replaced by somebody else and stays",
+            metadata: ["key": "\(info.key)"]
+        )
+        let now = time.wall
+        try journal.write {
+            try $0.record(
+                JournalEvent(
+                    kind: .conflict,
+                    path: info.key.string,
+                    message: "it was deleted here, and somebody else wrote it anew: their version stays",
+                    time: now
+                )
+            )
+        }
+    }
+}

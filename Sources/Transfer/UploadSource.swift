@@ -1,0 +1,97 @@
+import Cache
+import ObjectStore
+import Platform
+import Synchronization
+
+/// A range of a local file as the body of one request, with the MD5 of what was read.
+///
+/// A store reads a body twice, for the checksum and for sending; the digest is of the last whole reading. The file may
+/// change meanwhile: whoever sends compares its ``CachedFile/version`` before and after.
+final class UploadSource: ByteSource {
+    /// The file became shorter.
+    struct EndOfFile: Error {}
+
+    let count: Int64
+    private let file: CachedFile
+    private let start: Int64
+    private let progress: UploadProgress?
+    private let state: Mutex<State>
+
+    // SAFETY: the checksum is never seen outside the lock.
+    fileprivate struct State: @unchecked Sendable {
+        let checksum = Checksum(.md5)
+        var position: Int64 = 0
+        var isSecondReading = false
+        var digest: String?
+        var credited: Int64 = 0
+    }
+
+    init(_ file: CachedFile, range: Range<Int64>, progress: UploadProgress? = nil) {
+        self.file = file
+        self.progress = progress
+        start = range.lowerBound
+        count = range.length
+        state = Mutex(State())
+        if count == 0 { state.withLock { $0.digest = Checksum.hex($0.checksum.finish()) } }
+    }
+
+    /// In lower-case hexadecimal; nil until the range was read once from start to end.
+    var md5: String? { state.withLock { $0.digest } }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {
+        guard try file.read(into: buffer, at: start + offset) == buffer.count else { throw EndOfFile() }
+        let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
+        if sent > 0 { progress?.sent(sent) }
+    }
+
+    /// The request succeeded.
+    func finish() {
+        let rest = state.withLock { state in
+            defer { state.credited = count }
+            return count - state.credited
+        }
+        if rest > 0 { progress?.sent(rest) }
+    }
+
+    /// The request failed: its bytes do not count.
+    func abandon() {
+        let credited = state.withLock { state in
+            defer { state.credited = 0 }
+            return state.credited
+        }
+        progress?.skip(-credited)
+    }
+
+    /// The MD5 of a range of a file in hexadecimal. Reads the disk.
+    static func md5(of file: CachedFile, range: Range<Int64>) throws -> String {
+        let source = UploadSource(file, range: range)
+        let step = min(source.count, 1 << 20)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(step), alignment: 16)
+        defer { buffer.deallocate() }
+        for offset in stride(from: 0, to: source.count, by: 1 << 20) {
+            let length = Int(min(step, source.count - offset))
+            try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<length]), at: offset)
+        }
+        guard let digest = source.md5 else { preconditionFailure("the range was read from start to end") }
+        return digest
+    }
+}
+
+extension UploadSource.State {
+    /// Takes bytes that were read; returns how many of them count as sent: those of a second reading, since the first
+    /// is for the checksum.
+    fileprivate mutating func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64, of count: Int64) -> Int64 {
+        if offset == 0, position != 0 {
+            isSecondReading = true
+            if position != count { _ = checksum.finish() }
+            position = 0
+        }
+        guard offset == position else { return 0 }
+        checksum.update(bytes)
+        position += Int64(bytes.count)
+        if position == count { digest = Checksum.hex(checksum.finish()) }
+        guard isSecondReading, position > credited else { return 0 }
+        defer { credited = position }
+        return position - credited
+    }
+}

@@ -1,0 +1,21 @@
+/// How write-back goes about its work.
+public struct WritebackConfiguration: Sendable {
+    /// In the names of conflict copies.
+    public var host: String
+    /// From the last close or change of a file to its upload, so that what is closed and opened in a row is sent once.
+    public var uploadDelay = Duration.seconds(1)
+    /// Files worked on at once.
+    public var concurrency = 4
+    /// Parts of one file sent at once.
+    public var partConcurrency = 2
+    /// Objects deleted at once.
+    public var deleteConcurrency = 8
+    /// Larger files go in parts, bytes.
+    public var singlePutLimit: Int64 = 16 << 20
+    /// Smallest part wished for, bytes.
+    public var partSize: Int64 = 8 << 20
+
+    public init(host: String) {
+        self.host = host
+    }
+}

@@ -1,0 +1,197 @@
+import Cache
+import ObjectStore
+import Platform
+
+// What write-back reads from and writes into the journal: each method is part of one transaction of its caller.
+
+// MARK: Plans
+
+extension JournalTransaction {
+    /// How many inodes one may wait for behind another, before a wait is no longer looked through.
+    private static let longestChain = 64
+
+    /// Nil if there is no such inode any more.
+    func writebackSnapshot(of number: InodeNumber) throws -> WritebackPlan.Snapshot? {
+        guard let inode = try inode(number) else { return nil }
+        guard inode.linkCount > 0, let key = try key(of: inode) else { return WritebackPlan.Snapshot(inode: inode) }
+        let occupant = try occupant(of: key, besides: number)
+        return WritebackPlan.Snapshot(
+            inode: inode,
+            key: key,
+            tombstone: try tombstone(at: key),
+            occupant: occupant,
+            isInCircle: try occupant.map { try leads($0, to: number) } ?? false
+        )
+    }
+
+    /// An inode with a name whose object is at `key`.
+    func occupant(of key: ObjectKey, besides number: InodeNumber) throws -> InodeNumber? {
+        try inodes(withRemoteKey: key).first { $0.number != number && $0.linkCount > 0 }?.number
+    }
+
+    private func leads(_ start: InodeNumber, to number: InodeNumber) throws -> Bool {
+        var current = start
+        for _ in 0..<Self.longestChain {
+            guard let inode = try inode(current), let key = try key(of: inode),
+                let next = try occupant(of: key, besides: current)
+            else { return false }
+            if next == number { return true }
+            current = next
+        }
+        return false
+    }
+}
+
+// MARK: Objects to delete
+
+extension JournalTransaction {
+    /// Records that the objects of an inode that lost its last name are to be deleted: the one it is known to be and
+    /// the one an unfinished upload may have made. To be called in the transaction that removes the name.
+    public func buryRemote(of inode: Inode) throws {
+        if let remote = inode.remote { try bury(remote.key, etag: remote.etag) }
+        if let attempt = inode.attempt { try bury(attempt.key, token: attempt.token) }
+    }
+
+    /// Adds what is known now to what is known already of an object to delete.
+    func bury(_ key: ObjectKey, etag: ETag? = nil, token: String? = nil) throws {
+        let known = try tombstone(at: key)
+        try setTombstone(Tombstone(key: key, etag: etag ?? known?.etag, token: token ?? known?.token))
+    }
+
+    /// What keeps a tombstone's object from being deleted now.
+    enum TombstoneHold: Equatable {
+        /// A file of the same name will replace the object, or a pending move still reads it.
+        case awaits(InodeNumber)
+        /// The object belongs to a file: there is nothing to delete.
+        case obsolete
+    }
+
+    func hold(on tombstone: Tombstone) throws -> TombstoneHold? {
+        if let owner = try inodes(withRemoteKey: tombstone.key).first(where: { $0.linkCount > 0 }) {
+            return try key(of: owner) == tombstone.key && owner.pending.isEmpty ? .obsolete : .awaits(owner.number)
+        }
+        guard let heir = try inode(at: tombstone.key.string), try key(of: heir) == tombstone.key,
+            !heir.pending.isDisjoint(with: [.content, .location])
+        else { return nil }
+        return .awaits(heir.number)
+    }
+}
+
+// MARK: Attempts
+
+/// A write to the bucket that is about to be made, as the journal remembers it.
+struct WriteAttempt: Sendable {
+    let inode: Inode
+    let key: ObjectKey
+    let token: String
+    /// The row's attributes when it was begun.
+    let attributes: PosixMetadata
+}
+
+extension JournalTransaction {
+    /// Journals that an object is about to be written at `key` for an inode; nil if that is not its key any more.
+    ///
+    /// One token serves all tries until the outcome is known: whichever of them takes effect, the object is known as
+    /// ours. `hasAllBytes`: every byte of the file is local and durable.
+    func beginAttempt(
+        of number: InodeNumber,
+        at key: ObjectKey,
+        newToken: String,
+        hasAllBytes: Bool
+    ) throws -> WriteAttempt? {
+        guard var inode = try inode(number), inode.linkCount > 0, try self.key(of: inode) == key else { return nil }
+        let before = inode
+        if hasAllBytes, inode.local == .partial { inode.local = .complete }
+        if let former = inode.attempt, former.key != key { try bury(former.key, token: former.token) }
+        if inode.attempt?.key != key { inode.attempt = Inode.Attempt(key: key, token: newToken) }
+        if inode != before { try update(inode) }
+        return WriteAttempt(
+            inode: inode,
+            key: key,
+            token: inode.attempt?.token ?? newToken,
+            attributes: try posixMetadata(of: inode)
+        )
+    }
+
+    func posixMetadata(of inode: Inode) throws -> PosixMetadata {
+        PosixMetadata(inode, extendedAttributes: try extendedAttributes(of: inode.number))
+    }
+
+    /// Another inode whose unfinished upload made the object with this token.
+    func inode(attempting key: ObjectKey, token: String) throws -> Inode? {
+        try pendingInodes().first { $0.attempt == Inode.Attempt(key: key, token: token) }
+    }
+}
+
+// MARK: Outcomes
+
+/// A write to the bucket that took effect.
+struct WriteOutcome: Sendable {
+    /// The bytes of a file that are in the object: they are the file's bytes now.
+    struct Content: Sendable {
+        var size: Int64
+        /// Nil leaves the row's.
+        var modified: Timestamp?
+    }
+
+    var object: RemoteObject
+    /// Nil if the object's bytes are not the inode's content, or not as it is now.
+    var content: Content?
+    /// Attributes that the object carries; nil if it carries those of its source.
+    var attributes: PosixMetadata?
+    /// The row's attributes when ``attributes`` were made of them; nil if they are older.
+    var begun: PosixMetadata?
+}
+
+extension JournalTransaction {
+    /// Records the outcome of a write. Whatever happened to the inode meanwhile is taken into account: unlinked, the
+    /// object is to be deleted; renamed, it is to be moved; changed, it is to be written again.
+    func settle(_ number: InodeNumber, _ outcome: WriteOutcome, sequence: Int64) throws {
+        let object = outcome.object
+        guard var inode = try inode(number), inode.linkCount > 0 else {
+            return try bury(object.key, etag: object.etag)
+        }
+        if let former = inode.remote, former.key != object.key { try bury(former.key, etag: former.etag) }
+        try removeTombstone(at: object.key)
+        inode.remote = object
+        inode.remoteSequence = sequence
+        inode.attempt = nil
+        if let content = outcome.content {
+            inode.pending.remove(.content)
+            inode.isMetadataKnown = true
+            inode.size = content.size
+            inode.modified = content.modified ?? inode.modified
+        }
+        try settleAttributes(of: &inode, outcome)
+        inode.pending = try inode.pending.with(.location, key(of: inode) != object.key)
+        try update(inode)
+    }
+
+    private func settleAttributes(of inode: inout Inode, _ outcome: WriteOutcome) throws {
+        guard let attributes = outcome.attributes else { return }
+        let current = try posixMetadata(of: inode)
+        let isSettled = current == outcome.begun || current.isSame(as: attributes)
+        if isSettled {
+            inode.pending.remove(.metadata)
+        } else if outcome.content != nil {
+            // An upload that was begun before a restart carries the attributes of then.
+            inode.pending.insert(.metadata)
+        }
+    }
+}
+
+extension PendingChange {
+    fileprivate func with(_ change: PendingChange, _ isPending: Bool) -> PendingChange {
+        isPending ? union(change) : subtracting(change)
+    }
+}
+
+extension PosixMetadata {
+    /// Whether another says the same to whoever reads it from a bucket; the time of the last change of attributes is
+    /// left out.
+    func isSame(as other: PosixMetadata) -> Bool {
+        kind == other.kind && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
+            && userID == other.userID && groupID == other.groupID && modified == other.modified
+            && extendedAttributes == other.extendedAttributes
+    }
+}

@@ -1,0 +1,85 @@
+import Cache
+import ObjectStore
+
+/// What one inode needs next to bring the bucket up to the journal, decided from one moment of the journal.
+///
+/// State, not history: the key an inode shall have, the object it is known to be, and what is pending. Whatever
+/// happened in between (renames back and forth, changes, a crash) makes no difference.
+enum WritebackPlan: Equatable, Sendable {
+    /// The bucket is up to date, or the inode has no name any more.
+    case nothing
+    /// The bucket is up to date and the row does not say so.
+    case clear
+    /// The object of another inode is still at the key; that one moves first.
+    case wait(for: InodeNumber)
+    /// A program is writing, and will close the file.
+    case waitForClose
+    /// Others wait for this inode in a circle (two files swapped their names): it lets go of its object. Its bytes
+    /// are local then, the object stays until another inode's takes its place, and the bytes are sent anew.
+    case detach
+    /// Send the bytes, with all attributes.
+    case put(ObjectKey, WriteCondition)
+    /// Copy the object on the server, onto itself to replace its attributes alone.
+    case copy(RemoteObject, to: ObjectKey, WriteCondition)
+
+    /// What the journal says of an inode and of the key it shall have, read in one transaction.
+    struct Snapshot: Equatable, Sendable {
+        var inode: Inode
+        /// Nil for the root and for an inode without a name.
+        var key: ObjectKey?
+        /// At ``key``.
+        var tombstone: Tombstone?
+        /// Another inode with a name whose object is at ``key``.
+        var occupant: InodeNumber?
+        /// Whether the occupant waits for this inode, directly or through others.
+        var isInCircle = false
+        var isOpenForWriting = false
+    }
+
+    /// `isUrgent`: somebody waits for the bucket, so that also a file that is being written goes as it is now.
+    init(_ snapshot: Snapshot, isUrgent: Bool) {
+        guard let key = snapshot.key else {
+            self = snapshot.inode.number == .root && !snapshot.inode.pending.isEmpty ? .clear : .nothing
+            return
+        }
+        let needs = Self.needs(of: snapshot.inode, at: key)
+        if needs.isEmpty {
+            self = snapshot.inode.pending.isEmpty ? .nothing : .clear
+        } else if needs.contains(.content), snapshot.isOpenForWriting, !isUrgent {
+            self = .waitForClose
+        } else if let occupant = snapshot.occupant {
+            self = snapshot.isInCircle && snapshot.inode.remote != nil ? .detach : .wait(for: occupant)
+        } else {
+            self = Self.write(needs, of: snapshot, to: key)
+        }
+    }
+
+    private static func needs(of inode: Inode, at key: ObjectKey) -> PendingChange {
+        var needs = inode.pending
+        guard let remote = inode.remote else {
+            // Without an object there is nothing to move, and attributes need an object to live in.
+            let isMarked = inode.kind != .directory || inode.pending.contains(.metadata)
+            return needs.contains(.content) || (isMarked && !needs.isEmpty) ? .content : []
+        }
+        if remote.key == key { needs.remove(.location) } else { needs.insert(.location) }
+        return needs
+    }
+
+    private static func write(_ needs: PendingChange, of snapshot: Snapshot, to key: ObjectKey) -> WritebackPlan {
+        let inode = snapshot.inode
+        let condition: WriteCondition =
+            if let remote = inode.remote, remote.key == key {
+                .ifMatch(remote.etag)
+            } else if let etag = snapshot.tombstone?.etag {
+                // The object of a file that was deleted here, or moved away, is replaced without a gap.
+                .ifMatch(etag)
+            } else {
+                .ifAbsent
+            }
+        let hasBody = inode.kind == .directory || (inode.kind == .symbolicLink && inode.linkTarget != nil)
+        if let remote = inode.remote, !hasBody, !needs.contains(.content) {
+            return .copy(remote, to: key, condition)
+        }
+        return .put(key, condition)
+    }
+}

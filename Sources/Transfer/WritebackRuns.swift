@@ -1,0 +1,233 @@
+import Cache
+import ObjectStore
+import Platform
+
+// MARK: Starting what is due
+
+extension Writeback {
+    /// A file that is open for writing is looked at again after this long, should its close not be reported.
+    private static let closePause = Duration.seconds(30)
+    /// A file whose bytes are damaged on this machine does not heal by itself.
+    private static let damagePause = Duration.seconds(600)
+    /// Tombstones that wait for files are not gone through more often.
+    private static let sweepPause = Duration.milliseconds(250)
+
+    /// Starts everything that is due and sets the timer for what is next. Called after every event.
+    func advance() {
+        let now = time.monotonic
+        let isOffline = link.condition != .online
+        state.withLock { state in
+            guard state.isStarted, !isOffline else { return }
+            let next = startRuns(&state, at: now)
+            startSweep(&state, at: now)
+            let due = [next, state.sweep.isWanted && state.sweep.task == nil ? state.sweep.notBefore : nil]
+            if let due = due.compactMap({ $0 }).min() { setTimer(&state, for: due, at: now) }
+        }
+    }
+
+    private func startRuns(_ state: inout State, at now: Duration) -> Duration? {
+        while true {
+            switch state.queue.next(at: now) {
+            case .wait(let due): return due
+            case .start(let number, let isUrgent):
+                state.ticket += 1
+                let progress = UploadProgress { [weak self] bytes in self?.sent(bytes) }
+                state.running[number] = Run(
+                    task: Task { [weak self] in await self?.run(number, isUrgent: isUrgent, progress) },
+                    progress: progress,
+                    isUrgent: isUrgent,
+                    ticket: state.ticket
+                )
+            }
+        }
+    }
+
+    private func startSweep(_ state: inout State, at now: Duration) {
+        guard state.sweep.isWanted, state.sweep.task == nil, state.sweep.notBefore <= now else { return }
+        state.sweep.isWanted = false
+        state.sweep.task = Task { [weak self] in await self?.sweep() }
+    }
+
+    private func setTimer(_ state: inout State, for due: Duration, at now: Duration) {
+        if let timer = state.timer, timer.due <= due { return }
+        state.timer?.task.cancel()
+        let time = time
+        state.timer = Timer(
+            due: due,
+            task: Task { [weak self] in
+                do { try await time.sleep(for: due - now) } catch { return }
+                self?.timerFired(due)
+            }
+        )
+    }
+
+    private func timerFired(_ due: Duration) {
+        state.withLock { state in
+            if state.timer?.due == due { state.timer = nil }
+        }
+        advance()
+    }
+
+    private func sent(_ bytes: Int64) {
+        let now = time.monotonic
+        state.withLock { $0.rate.add(bytes, at: now) }
+    }
+}
+
+// MARK: One run
+
+extension Writeback {
+    private func run(_ number: InodeNumber, isUrgent: Bool, _ progress: UploadProgress) async {
+        do {
+            let outcome = try await reconciler.reconcile(number, isUrgent: isUrgent, progress: progress)
+            ended(number, outcome)
+        } catch {
+            failed(number, error)
+        }
+        self.progress.fire()
+        advance()
+    }
+
+    private func ended(_ number: InodeNumber, _ outcome: Reconciler.Outcome) {
+        let now = time.monotonic
+        state.withLock { state in
+            guard let run = state.running.removeValue(forKey: number) else { return }
+            state.failures[number] = nil
+            state.sweep.isWanted = true
+            switch outcome {
+            case .done, .isWritten:
+                if state.drains > 0 { state.reached[number] = run.ticket }
+                for blocked in state.blocked.removeValue(forKey: number) ?? [] {
+                    state.queue.schedule(blocked, at: now, isUrgent: run.isUrgent)
+                }
+                if outcome == .done { state.queue.finished(number) }
+                if outcome == .isWritten { state.queue.postponed(number, until: now + Self.closePause) }
+            case .waitsForClose:
+                state.queue.postponed(number, until: now + Self.closePause)
+            case .waits(let other):
+                state.blocked[other, default: []].insert(number)
+                state.queue.postponed(number, until: now + Self.closePause)
+                state.queue.schedule(other, at: now, isUrgent: true)
+            case .unsettled:
+                var random = SystemRandomNumberGenerator()
+                state.queue.failed(number, at: now, using: &random)
+            }
+        }
+    }
+
+    private func failed(_ number: InodeNumber, _ error: any Error) {
+        let now = time.monotonic
+        let failure = failure(of: number, error)
+        let isNews = state.withLock { state in
+            state.running[number] = nil
+            var random = SystemRandomNumberGenerator()
+            let pause = isDamage(error) ? Self.damagePause : .zero
+            state.queue.failed(number, at: now, atLeast: pause, using: &random)
+            guard let failure, state.isStarted else { return false }
+            defer { state.failures[number] = failure }
+            return state.failures[number] != failure
+        }
+        guard isNews, let failure else { return }
+        logger.error(
+            "write-back failed and is tried again",
+            metadata: ["path": "\(failure.path)", "error": "\(failure.message)"]
+        )
+        if isDamage(error) { recordDamage(failure) }
+    }
+
+    /// Nil for what says nothing about the file: an end by cancellation, a link that is gone.
+    private func failure(of number: InodeNumber, _ error: any Error) -> WritebackStatus.Failure? {
+        if error is CancellationError { return nil }
+        if let error = error as? StoreError, error.isLinkFailure || error.kind == .cancelled { return nil }
+        let path = (try? journal.read { try $0.path(of: number) }).flatMap { $0 } ?? "inode \(number)"
+        return WritebackStatus.Failure(path: path, message: "\(error)")
+    }
+
+    private func isDamage(_ error: any Error) -> Bool {
+        if case .corrupt? = error as? CacheError { true } else { false }
+    }
+
+    private func recordDamage(_ failure: WritebackStatus.Failure) {
+        let event = JournalEvent(kind: .error, path: failure.path, message: failure.message, time: time.wall)
+        do {
+            try journal.write { try $0.record(event) }
+        } catch {
+            logger.error("recording an event failed", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+// MARK: Deleting
+
+extension Writeback {
+    private static let pageSize = 256
+
+    /// Goes through all tombstones once.
+    private func sweep() async {
+        var firstError: (key: ObjectKey?, error: any Error)?
+        var isHeld = false
+        do {
+            try await reconciler.dropAbandonedMultiparts()
+            var last: ObjectKey?
+            while true {
+                let page = try journal.read { try $0.tombstones(after: last, limit: Self.pageSize).map(\.key) }
+                guard !page.isEmpty, !Task.isCancelled else { break }
+                last = page.last
+                for (key, result) in await bury(page) {
+                    switch result {
+                    case .success(.done): break
+                    case .success(.waits): isHeld = true
+                    case .failure(let error): firstError = firstError ?? (key, error)
+                    }
+                }
+                // One page of failures is enough to know.
+                if firstError != nil { break }
+            }
+        } catch {
+            firstError = (nil, error)
+        }
+        sweepEnded(firstError, isHeld: isHeld)
+        progress.fire()
+        advance()
+    }
+
+    private func bury(_ keys: [ObjectKey]) async -> [(ObjectKey, Result<Reconciler.Burial, any Error>)] {
+        await withTaskGroup(of: (ObjectKey, Result<Reconciler.Burial, any Error>).self) { group in
+            var results: [(ObjectKey, Result<Reconciler.Burial, any Error>)] = []
+            for (index, key) in keys.enumerated() {
+                if index >= configuration.deleteConcurrency, let result = await group.next() { results.append(result) }
+                group.addTask { [reconciler] in
+                    do { return (key, .success(try await reconciler.bury(key))) } catch {
+                        return (key, .failure(error))
+                    }
+                }
+            }
+            for await result in group { results.append(result) }
+            return results
+        }
+    }
+
+    private func sweepEnded(_ failure: (key: ObjectKey?, error: any Error)?, isHeld: Bool) {
+        let now = time.monotonic
+        state.withLock { state in
+            state.sweep.task = nil
+            guard let failure else {
+                state.sweep.failure = nil
+                state.sweep.backoff.reset()
+                state.sweep.notBefore = isHeld ? now + Self.sweepPause : now
+                return
+            }
+            var random = SystemRandomNumberGenerator()
+            state.sweep.isWanted = true
+            state.sweep.notBefore = now + state.sweep.backoff.next(using: &random)
+            let error = failure.error as? StoreError
+            if error?.isLinkFailure == true || error?.kind == .cancelled || failure.error is CancellationError {
+                return
+            }
+            state.sweep.failure = WritebackStatus.Failure(
+                path: failure.key?.string ?? "",
+                message: "deleting: \(failure.error)"
+            )
+        }
+    }
+}

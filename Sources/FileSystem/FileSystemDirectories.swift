@@ -17,7 +17,7 @@ extension FileSystem {
                 _ = try directory(number, in: transaction)
                 return try transaction.listed(number) != nil
             }
-            if isListed && (lister.isFresh(number) || !writeback.isOnline) {
+            if isListed && (lister.isFresh(number) || link.isOffline) {
                 reply(.success(makeStream(number)))
                 return nil
             }

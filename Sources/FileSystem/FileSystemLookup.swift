@@ -17,13 +17,13 @@ extension FileSystem {
             let (found, isListed) = try find(name, in: parent)
             if isListed { lister.refreshIfStale(parent) }
             if let found {
-                guard found.isMetadataKnown || !writeback.isOnline else { return loadMetadata(of: found, reply) }
+                guard found.isMetadataKnown || link.isOffline else { return loadMetadata(of: found, reply) }
                 reply(.success(entry(found)))
                 return nil
             }
             // Without a way to the bucket the names of a directory that was never listed count as absent: what is
             // made now is checked against the bucket when it is uploaded.
-            guard isListed || !writeback.isOnline else { return findAfterListing(name, in: parent, reply) }
+            guard isListed || link.isOffline else { return findAfterListing(name, in: parent, reply) }
             reply(.failure(.noSuchFileOrDirectory))
             return nil
         } catch {
@@ -59,7 +59,10 @@ extension FileSystem {
     private func findAfterListing(
         _ name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
     ) -> any PendingOperation {
-        let parked = park(reply)
+        let parked = park(reply, within: options.networkDeadline) {
+            $0.answer(.failure(.noSuchFileOrDirectory))
+            return nil
+        }
         lister.refresh(parent) { [self] error in
             if let error {
                 logger.notice("directory not listed", metadata: ["ino": "\(parent)", "error": "\(error)"])

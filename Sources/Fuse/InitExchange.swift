@@ -44,7 +44,7 @@ struct InitExchange {
             defer { try? pipe.readEnd.close() }
             _ = try pipe.writeEnd.closeAfter { try pipe.writeEnd.duplicate(as: device) }
             body()
-            guard dup3(kept.rawValue, device.rawValue, O_CLOEXEC) >= 0 else { throw Errno(rawValue: sluice_errno()) }
+            guard sluice_duplicate(kept.rawValue, device.rawValue) >= 0 else { throw Errno(rawValue: sluice_errno()) }
             return try [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
                 count = try pipe.readEnd.read(into: UnsafeMutableRawBufferPointer(buffer))
             }

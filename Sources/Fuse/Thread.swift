@@ -8,16 +8,19 @@ enum Thread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Starts a detached thread. `name` has at most 15 bytes (pthread_setname_np(3)).
+    /// Starts a detached thread. `name` has at most 15 bytes.
     static func start(_ name: String, _ run: @escaping @Sendable () -> Void) throws(Errno) {
-        let body = Unmanaged.passRetained(Body(run))
+        let body = Unmanaged.passRetained(
+            Body {
+                sluice_name_thread(name)
+                run()
+            })
         var thread = pthread_t()
         let result = pthread_create(&thread, nil, { Thread.main($0) }, body.toOpaque())
         guard result == 0 else {
             body.release()
             throw Errno(rawValue: result)
         }
-        pthread_setname_np(thread, name)
         pthread_detach(thread)
     }
 

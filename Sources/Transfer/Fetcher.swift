@@ -49,6 +49,7 @@ public final class Fetcher: Sendable {
         var demanded: [Request] = []
         var ahead: [Request] = []
         var running = 0
+        var rate = RateMeter()
     }
 
     /// - Parameters:
@@ -82,6 +83,12 @@ public final class Fetcher: Sendable {
     /// When bytes of a file last arrived, by the monotonic clock; nil if none are on the way.
     public func lastProgress(of inode: InodeNumber) -> Duration? {
         state.withLock { $0.files[inode]?.lastProgress }
+    }
+
+    /// Of bodies, over the last seconds.
+    public var bytesPerSecond: Double {
+        let now = time.monotonic
+        return state.withLock { $0.rate.bytesPerSecond(at: now) }
     }
 
     /// Makes every byte of a file local.
@@ -123,7 +130,7 @@ extension Fetcher {
         }
         if isSurplus { cache.release(file) }
         // The bytes may have come between the look and the wait.
-        progress(of: file.inode, at: nil)
+        progress(of: file.inode, received: 0)
     }
 
     private func startRequests() {
@@ -153,8 +160,8 @@ extension Fetcher {
         while true {
             guard let base = file.base else { return nil }
             do {
-                let sink = FillSink(file: file, version: base.etag) { [self] in
-                    progress(of: request.inode, at: time.monotonic)
+                let sink = FillSink(file: file, version: base.etag) { [self] count in
+                    progress(of: request.inode, received: Int64(count))
                 }
                 _ = try await store.get(base.key, range: request.range, ifMatch: base.etag, into: sink)
                 // Bytes of another version than the base were not taken.
@@ -168,14 +175,16 @@ extension Fetcher {
     }
 
     /// Answers the readers whose bytes are there.
-    private func progress(of inode: InodeNumber, at now: Duration?) {
+    private func progress(of inode: InodeNumber, received count: Int64) {
+        let now = time.monotonic
         let ready = state.withLock { state -> [Waiter] in
+            if count > 0 { state.rate.add(count, at: now) }
             guard var entry = state.files[inode] else { return [] }
             let file = entry.file
             let isReady = { (waiter: Waiter) in file.missing(in: waiter.range).isEmpty }
             let ready = entry.waiters.filter(isReady)
             entry.waiters.removeAll(where: isReady)
-            if let now { entry.lastProgress = now }
+            if count > 0 { entry.lastProgress = now }
             state.files[inode] = entry
             return ready
         }
@@ -183,7 +192,7 @@ extension Fetcher {
     }
 
     private func finish(_ request: Request, _ error: StoreError?) {
-        progress(of: request.inode, at: nil)
+        progress(of: request.inode, received: 0)
         let (failed, idle) = state.withLock { state -> ([Waiter], CachedFile?) in
             state.running -= 1
             guard var entry = state.files[request.inode] else { return ([], nil) }
@@ -213,9 +222,9 @@ extension Fetcher {
 private final class FillSink: ByteSink {
     private let file: CachedFile
     private let version: ETag
-    private let progress: @Sendable () -> Void
+    private let progress: @Sendable (_ count: Int) -> Void
 
-    init(file: CachedFile, version: ETag, progress: @escaping @Sendable () -> Void) {
+    init(file: CachedFile, version: ETag, progress: @escaping @Sendable (Int) -> Void) {
         self.file = file
         self.version = version
         self.progress = progress
@@ -225,6 +234,6 @@ private final class FillSink: ByteSink {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         try file.fill(bytes, at: offset, of: version)
-        progress()
+        progress(bytes.count)
     }
 }

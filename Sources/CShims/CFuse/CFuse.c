@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "CFuse.h"
 
 #include <errno.h>
@@ -56,3 +57,5 @@ void *sluice_fuse_thread_buffer(size_t size) {
     buffer->size = size;
     return memory;
 }
+
+int sluice_o_direct(void) { return O_DIRECT; }

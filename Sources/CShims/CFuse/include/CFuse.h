@@ -2,10 +2,6 @@
 // Compiles against libfuse 3.10 and later.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 // The newest API; where an older library lacks something, it is not used.
 #define FUSE_USE_VERSION 312
 
@@ -69,4 +65,4 @@ static inline int sluice_fuse_reply_copy(fuse_req_t request, int descriptor, off
 }
 
 // Its value differs between architectures, and Swift does not see it.
-static inline int sluice_o_direct(void) { return O_DIRECT; }
+int sluice_o_direct(void);

@@ -23,6 +23,7 @@ final class Engine: Sendable {
     let journal: Journal
     let cache: FileCache
     let link: LinkMonitor
+    let fetcher: Fetcher
     let writeback: Writeback
     let fileSystem: FileSystem
     private let flusher: Flusher
@@ -46,12 +47,13 @@ final class Engine: Sendable {
         link = LinkMonitor(time: time, logger: logger)
         observed = ObservedStore(store, link: link)
         let (link, changes) = (link, ChangeFeed())
-        let fetcher = Fetcher(
+        fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: settings.downloadConcurrency, logger: logger,
             isOnline: { !link.isOffline })
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: settings.fileSystem.metadataTimeToLive,
             defaults: settings.defaults, logger: logger, onChange: changes.report)
+        let fetcher = fetcher
         writeback = Writeback(
             store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,
             materialize: { try await fetcher.materialize($0) }, onChange: changes.report)

@@ -167,8 +167,6 @@ extension Reconciler {
             let file = try cache.acquire(number)
             defer { cache.release(file) }
             try await makeComplete(file)
-        } else if kind == .symbolicLink {
-            try await loadTarget(of: number)
         }
         try journal.write { transaction in
             guard var snapshot = try transaction.writebackSnapshot(of: number),

@@ -32,9 +32,8 @@ extension Reconciler {
 
     /// Programs may still have a deleted file open: what they can read must become local before its object goes.
     private func saveReaders(of key: ObjectKey) async throws {
-        for inode in try journal.read({ try $0.inodes(withRemoteKey: key) }) where inode.linkCount == 0 {
-            guard let open = cache.openFile(inode.number), !open.isComplete else { continue }
-            let file = try cache.acquire(inode.number)
+        for number in cache.partialFiles(of: key) {
+            let file = try cache.acquire(number)
             defer { cache.release(file) }
             try await makeComplete(file)
         }

@@ -187,11 +187,11 @@ extension PendingChange {
 }
 
 extension PosixMetadata {
-    /// Whether another says the same to whoever reads it from a bucket; the time of the last change of attributes is
-    /// left out.
+    /// Whether another says the same to whoever reads it from a bucket. The time of the last change of attributes is
+    /// left out, and the time of a directory, which follows the names in it: they alone are not worth a request.
     func isSame(as other: PosixMetadata) -> Bool {
         kind == other.kind && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
-            && userID == other.userID && groupID == other.groupID && modified == other.modified
+            && userID == other.userID && groupID == other.groupID && (modified == other.modified || kind == .directory)
             && extendedAttributes == other.extendedAttributes
     }
 }

@@ -130,8 +130,10 @@ struct WriteOutcome: Sendable {
     /// The bytes of a file that are in the object: they are the file's bytes now.
     struct Content: Sendable {
         var size: Int64
-        /// Nil leaves the row's.
+        /// Their time; nil leaves the row's.
         var modified: Timestamp?
+        /// The row's time when the write began: if it is another now, a program has set it.
+        var formerlyModified: Timestamp?
     }
 
     var object: RemoteObject
@@ -160,7 +162,7 @@ extension JournalTransaction {
             inode.pending.remove(.content)
             inode.isMetadataKnown = true
             inode.size = content.size
-            inode.modified = content.modified ?? inode.modified
+            if inode.modified == content.formerlyModified { inode.modified = content.modified ?? inode.modified }
         }
         try settleAttributes(of: &inode, outcome)
         inode.pending = try inode.pending.with(.location, key(of: inode) != object.key)

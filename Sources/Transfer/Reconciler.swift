@@ -134,10 +134,14 @@ extension Reconciler {
         isUrgent: Bool,
         _ progress: UploadProgress
     ) async throws {
-        switch try plan(for: number, isUrgent: isUrgent) {
-        case .put(key, let condition): try await put(number, at: key, condition, progress)
-        case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
-        default: break
+        do {
+            switch try plan(for: number, isUrgent: isUrgent) {
+            case .put(key, let condition): try await put(number, at: key, condition, progress)
+            case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
+            default: break
+            }
+        } catch is UploadSource.BecameShorter {
+            // Like any change of a file that is being sent: the next plan is for its new bytes.
         }
     }
 

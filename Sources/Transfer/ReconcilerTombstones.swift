@@ -50,7 +50,7 @@ extension Reconciler {
             }
         }
         guard let info = try await headIfPresent(tombstone.key) else { return }
-        if let token = tombstone.token, PosixMetadata(decoding: info.metadata).uploadToken == token {
+        if tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
             try await store.delete(tombstone.key, ifMatch: info.etag)
         } else if tombstone.etag != nil {
             try leave(info)

@@ -54,8 +54,10 @@ extension JournalTransaction {
 
     /// Adds what is known now to what is known already of an object to delete.
     func bury(_ key: ObjectKey, etag: ETag? = nil, token: String? = nil) throws {
-        let known = try tombstone(at: key)
-        try setTombstone(Tombstone(key: key, etag: etag ?? known?.etag, token: token ?? known?.token))
+        var tombstone = try tombstone(at: key) ?? Tombstone(key: key, etag: nil, token: nil)
+        tombstone.etag = etag ?? tombstone.etag
+        if let token { tombstone.add(token) }
+        try setTombstone(tombstone)
     }
 
     /// What keeps a tombstone's object from being deleted now.
@@ -74,6 +76,23 @@ extension JournalTransaction {
             !heir.pending.isDisjoint(with: [.content, .location])
         else { return nil }
         return .awaits(heir.number)
+    }
+}
+
+extension Tombstone {
+    /// Uploads of so many files to one key may have an unknown outcome; of more, the oldest is forgotten.
+    private static let tokenLimit = 16
+
+    private var tokens: [Substring] { token?.split(separator: " ") ?? [] }
+
+    fileprivate mutating func add(_ new: String) {
+        let kept = tokens.filter { $0 != new }.suffix(Self.tokenLimit - 1)
+        token = (kept + [new[...]]).joined(separator: " ")
+    }
+
+    /// Whether an object with this token was made by one of the uploads.
+    func covers(_ token: String?) -> Bool {
+        token.map { tokens.contains($0[...]) } ?? false
     }
 }
 

@@ -54,7 +54,10 @@ final class CrashingStore: ObjectStore {
     }
 
     func get(
-        _ key: ObjectKey, range: Range<Int64>?, ifMatch: ETag?, into sink: any ByteSink
+        _ key: ObjectKey,
+        range: Range<Int64>?,
+        ifMatch: ETag?,
+        into sink: any ByteSink
     ) async throws(StoreError) -> ObjectInfo {
         try await perform { () async throws(StoreError) in
             try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
@@ -62,7 +65,10 @@ final class CrashingStore: ObjectStore {
     }
 
     func put(
-        _ key: ObjectKey, body: any ByteSource, metadata: [String: String], condition: WriteCondition
+        _ key: ObjectKey,
+        body: any ByteSource,
+        metadata: [String: String],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await perform { () async throws(StoreError) in
             try await base.put(key, body: body, metadata: metadata, condition: condition)
@@ -70,7 +76,10 @@ final class CrashingStore: ObjectStore {
     }
 
     func list(
-        prefix: String, delimiter: String?, continuation: String?, limit: Int
+        prefix: String,
+        delimiter: String?,
+        continuation: String?,
+        limit: Int
     ) async throws(StoreError) -> ListPage {
         try await perform { () async throws(StoreError) in
             try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
@@ -86,17 +95,26 @@ final class CrashingStore: ObjectStore {
     }
 
     func copy(
-        from source: ObjectKey, sourceETag: ETag, to destination: ObjectKey, metadata: [String: String]?,
+        from source: ObjectKey,
+        sourceETag: ETag,
+        to destination: ObjectKey,
+        metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await perform { () async throws(StoreError) in
             try await base.copy(
-                from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
+                from: source,
+                sourceETag: sourceETag,
+                to: destination,
+                metadata: metadata,
+                condition: condition
+            )
         }
     }
 
     func createMultipartUpload(
-        _ key: ObjectKey, metadata: [String: String]
+        _ key: ObjectKey,
+        metadata: [String: String]
     ) async throws(StoreError) -> UploadID {
         try await perform { () async throws(StoreError) in
             try await base.createMultipartUpload(key, metadata: metadata)
@@ -104,7 +122,10 @@ final class CrashingStore: ObjectStore {
     }
 
     func uploadPart(
-        _ key: ObjectKey, upload: UploadID, number: Int, body: any ByteSource
+        _ key: ObjectKey,
+        upload: UploadID,
+        number: Int,
+        body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         try await perform { () async throws(StoreError) in
             try await base.uploadPart(key, upload: upload, number: number, body: body)
@@ -112,12 +133,22 @@ final class CrashingStore: ObjectStore {
     }
 
     func copyPart(
-        from source: ObjectKey, sourceETag: ETag, range: Range<Int64>, to key: ObjectKey, upload: UploadID,
+        from source: ObjectKey,
+        sourceETag: ETag,
+        range: Range<Int64>,
+        to key: ObjectKey,
+        upload: UploadID,
         number: Int
     ) async throws(StoreError) -> UploadedPart {
         try await perform { () async throws(StoreError) in
             try await base.copyPart(
-                from: source, sourceETag: sourceETag, range: range, to: key, upload: upload, number: number)
+                from: source,
+                sourceETag: sourceETag,
+                range: range,
+                to: key,
+                upload: upload,
+                number: number
+            )
         }
     }
 
@@ -126,7 +157,10 @@ final class CrashingStore: ObjectStore {
     }
 
     func completeMultipartUpload(
-        _ key: ObjectKey, upload: UploadID, parts: [UploadedPart], condition: WriteCondition
+        _ key: ObjectKey,
+        upload: UploadID,
+        parts: [UploadedPart],
+        condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try await perform { () async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)

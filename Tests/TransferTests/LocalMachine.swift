@@ -3,10 +3,11 @@ import Logging
 import ObjectStore
 import Platform
 import TestKit
-@testable import Transfer
 
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
+
+@testable import Transfer
 
 /// A machine with a state directory, on which programs work as the file system lets them, and a process that can die
 /// and start again. Holds beside it what the programs would expect to find: the model.
@@ -49,17 +50,30 @@ final class LocalMachine {
     }
 
     private static func open(
-        _ directory: TemporaryDirectory, _ store: any ObjectStore, _ time: ManualTime, _ changes: ChangeLog
+        _ directory: TemporaryDirectory,
+        _ store: any ObjectStore,
+        _ time: ManualTime,
+        _ changes: ChangeLog
     ) throws -> (Journal, FileCache, Reconciler) {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let journal = try Journal(path: directory.path("journal.db"))
         let cache = try FileCache(
-            journal: journal, disk: PosixDisk(path: directory.path), limits: CacheLimits(limit: 1, reserve: 0), time: time,
-            boot: BootIdentity(high: 1, low: 1), logger: logger)
+            journal: journal,
+            disk: PosixDisk(path: directory.path),
+            limits: CacheLimits(limit: 1, reserve: 0),
+            time: time,
+            boot: BootIdentity(high: 1, low: 1),
+            logger: logger
+        )
         let reconciler = Reconciler(
-            store: store, cache: cache,
-            settings: Reconciler.Settings(host: "robot", singlePutLimit: 24, partSize: 8, partConcurrency: 1), time: time,
-            logger: logger, materialize: { try await fetch($0, from: store) }, onChange: { changes.add($0) })
+            store: store,
+            cache: cache,
+            settings: Reconciler.Settings(host: "robot", singlePutLimit: 24, partSize: 8, partConcurrency: 1),
+            time: time,
+            logger: logger,
+            materialize: { try await fetch($0, from: store) },
+            onChange: { changes.add($0) }
+        )
         return (journal, cache, reconciler)
     }
 
@@ -195,7 +209,9 @@ extension LocalMachine {
     }
 
     private static func remove(
-        _ name: FileName, in parent: InodeNumber, _ transaction: JournalTransaction
+        _ name: FileName,
+        in parent: InodeNumber,
+        _ transaction: JournalTransaction
     ) throws -> InodeNumber? {
         guard let number = try transaction.child(name, of: parent), var inode = try transaction.inode(number) else {
             return nil
@@ -213,7 +229,9 @@ extension LocalMachine {
     func rename(_ path: String, to newPath: String) throws {
         let (from, to) = (try split(path), try split(newPath))
         let gone = try journal.write { transaction -> InodeNumber? in
-            guard let number = try transaction.child(from.name, of: from.parent) else { throw Errno.noSuchFileOrDirectory }
+            guard let number = try transaction.child(from.name, of: from.parent) else {
+                throw Errno.noSuchFileOrDirectory
+            }
             let gone = try Self.remove(to.name, in: to.parent, transaction)
             try transaction.unlink(from.name, in: from.parent)
             try transaction.link(to.name, in: to.parent, to: number)
@@ -288,7 +306,8 @@ extension LocalMachine {
         Dictionary(
             uniqueKeysWithValues: model.map { path, node in
                 (ObjectKey(node.kind == .directory ? path + "/" : path), node)
-            })
+            }
+        )
     }
 }
 
@@ -301,9 +320,13 @@ extension MemoryStore {
                 return (
                     key,
                     LocalMachine.Node(
-                        kind: metadata.kind ?? .file, bytes: bytes(key) ?? [], permissions: metadata.permissions ?? 0)
+                        kind: metadata.kind ?? .file,
+                        bytes: bytes(key) ?? [],
+                        permissions: metadata.permissions ?? 0
+                    )
                 )
-            })
+            }
+        )
     }
 
     func text(_ key: String) -> String? { bytes(ObjectKey(key)).map { String(decoding: $0, as: UTF8.self) } }

@@ -108,7 +108,10 @@ private final class History: @unchecked Sendable {
             guard let number = pending.randomElement(using: &random) else { return }
             log("reconcile \(number) \(try machine.journal.read { try $0.path(of: number) } ?? "-")")
             let outcome = try await machine.reconciler.reconcile(
-                number, isUrgent: random.oneIn(3), progress: UploadProgress())
+                number,
+                isUrgent: random.oneIn(3),
+                progress: UploadProgress()
+            )
             log("  \(outcome)")
         }
     }

@@ -127,6 +127,12 @@ extension FileCache {
         table.withLock { $0.open[number]?.file }
     }
 
+    /// Open files with bytes that only the object at `key` has.
+    public func partialFiles(of key: ObjectKey) -> [InodeNumber] {
+        let open = table.withLock { $0.open.values.map(\.file) }
+        return open.filter { !$0.isComplete && $0.base?.key == key }.map(\.inode)
+    }
+
     /// Whether a program holds the file open for writing.
     public func isOpenForWriting(_ number: InodeNumber) -> Bool {
         table.withLock { ($0.open[number]?.writers ?? 0) > 0 }

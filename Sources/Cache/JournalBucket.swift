@@ -8,7 +8,8 @@ public struct Tombstone: Equatable, Sendable {
     public var key: ObjectKey
     /// The version that may be deleted; nil if an upload's outcome is unknown.
     public var etag: ETag?
-    /// The token of an upload whose outcome is unknown: an object that carries it may be deleted as well.
+    /// Tokens of uploads whose outcome is unknown, separated by spaces: an object that carries one of them may be
+    /// deleted as well.
     public var token: String?
 
     public init(key: ObjectKey, etag: ETag?, token: String?) {

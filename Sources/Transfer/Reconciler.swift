@@ -134,10 +134,14 @@ extension Reconciler {
         isUrgent: Bool,
         _ progress: UploadProgress
     ) async throws {
-        switch try plan(for: number, isUrgent: isUrgent) {
-        case .put(key, let condition): try await put(number, at: key, condition, progress)
-        case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
-        default: break
+        do {
+            switch try plan(for: number, isUrgent: isUrgent) {
+            case .put(key, let condition): try await put(number, at: key, condition, progress)
+            case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
+            default: break
+            }
+        } catch is UploadSource.BecameShorter {
+            // Like any change of a file that is being sent: the next plan is for its new bytes.
         }
     }
 
@@ -167,8 +171,6 @@ extension Reconciler {
             let file = try cache.acquire(number)
             defer { cache.release(file) }
             try await makeComplete(file)
-        } else if kind == .symbolicLink {
-            try await loadTarget(of: number)
         }
         try journal.write { transaction in
             guard var snapshot = try transaction.writebackSnapshot(of: number),

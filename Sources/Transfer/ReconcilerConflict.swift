@@ -76,7 +76,7 @@ extension JournalTransaction {
         let inode = try insertInode { number in
             var inode = Inode(
                 number: number,
-                kind: said.kind == .symbolicLink ? .symbolicLink : .file,
+                kind: .file,
                 permissions: said.permissions ?? model.permissions,
                 userID: said.userID ?? model.userID,
                 groupID: said.groupID ?? model.groupID,
@@ -86,6 +86,8 @@ extension JournalTransaction {
             inode.changed = said.changed ?? inode.modified
             inode.remote = RemoteObject(info)
             inode.remoteSequence = sequence
+            // The target of a symbolic link is in the body: ``MetadataLoader`` reads both.
+            inode.isMetadataKnown = said.kind != .symbolicLink
             return inode
         }
         for (name, value) in said.extendedAttributes { try setExtendedAttribute(name, to: value, of: inode.number) }

@@ -197,22 +197,3 @@ extension JournalTransaction {
         return [.name(name, in: parent), .removed(inode.number)]
     }
 }
-
-// MARK: Targets of symbolic links
-
-extension Reconciler {
-    /// Reads a symbolic link's target from its object if it was never read.
-    func loadTarget(of number: InodeNumber) async throws {
-        guard let inode = try journal.read({ try $0.inode(number) }), inode.linkTarget == nil,
-            let remote = inode.remote
-        else { return }
-        let sink = TargetSink()
-        _ = try await store.get(remote.key, range: nil, ifMatch: remote.etag, into: sink)
-        let target = sink.target
-        try journal.write { transaction in
-            guard var inode = try transaction.inode(number), inode.remote == remote else { return }
-            inode.linkTarget = target
-            try transaction.update(inode)
-        }
-    }
-}

@@ -62,7 +62,7 @@ extension JournalTransaction {
         if let remote = try inode(number)?.remote, remote == RemoteObject(info) { return true }
         if var tombstone = try tombstone(at: info.key) {
             if tombstone.etag == info.etag { return true }
-            if let token, tombstone.token == token {
+            if tombstone.covers(token) {
                 tombstone.etag = info.etag
                 try setTombstone(tombstone)
                 return true

@@ -150,7 +150,13 @@ extension Reconciler {
             begun: attributes == nil ? upload.begun : nil
         )
         try upload.file.finishUpload(of: upload.version, as: object) { isCurrent in
-            if isCurrent { outcome.content = .init(size: upload.version.size, modified: upload.attributes.modified) }
+            if isCurrent {
+                outcome.content = .init(
+                    size: upload.version.size,
+                    modified: upload.attributes.modified,
+                    formerlyModified: upload.begun.modified
+                )
+            }
             try journal.write { transaction in
                 try transaction.removeMultipart(of: upload.file.inode)
                 try transaction.settle(upload.file.inode, outcome, sequence: sequence)

@@ -32,9 +32,8 @@ extension Reconciler {
 
     /// Programs may still have a deleted file open: what they can read must become local before its object goes.
     private func saveReaders(of key: ObjectKey) async throws {
-        for inode in try journal.read({ try $0.inodes(withRemoteKey: key) }) where inode.linkCount == 0 {
-            guard let open = cache.openFile(inode.number), !open.isComplete else { continue }
-            let file = try cache.acquire(inode.number)
+        for number in cache.partialFiles(of: key) {
+            let file = try cache.acquire(number)
             defer { cache.release(file) }
             try await makeComplete(file)
         }
@@ -51,7 +50,7 @@ extension Reconciler {
             }
         }
         guard let info = try await headIfPresent(tombstone.key) else { return }
-        if let token = tombstone.token, PosixMetadata(decoding: info.metadata).uploadToken == token {
+        if tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
             try await store.delete(tombstone.key, ifMatch: info.etag)
         } else if tombstone.etag != nil {
             try leave(info)

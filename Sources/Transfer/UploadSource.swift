@@ -8,8 +8,8 @@ import Synchronization
 /// A store reads a body twice, for the checksum and for sending; the digest is of the last whole reading. The file may
 /// change meanwhile: whoever sends compares its ``CachedFile/version`` before and after.
 final class UploadSource: ByteSource {
-    /// The file became shorter.
-    struct EndOfFile: Error {}
+    /// A program made the file shorter.
+    struct BecameShorter: Error {}
 
     let count: Int64
     private let file: CachedFile
@@ -39,7 +39,10 @@ final class UploadSource: ByteSource {
     var md5: String? { state.withLock { $0.digest } }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {
-        guard try file.read(into: buffer, at: start + offset) == buffer.count else { throw EndOfFile() }
+        guard try file.read(into: buffer, at: start + offset) == buffer.count else {
+            if file.version.size < start + offset + Int64(buffer.count) { throw BecameShorter() }
+            throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
+        }
         let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
         if sent > 0 { progress?.sent(sent) }
     }

@@ -209,16 +209,19 @@ extension Writeback {
 
     private func left(under top: InodeNumber, since ticket: UInt64) throws -> Int {
         let (pending, hasTombstones) = try journal.read { transaction in
-            let path = try transaction.path(of: top)
-            let isDirectory = try transaction.inode(top)?.kind == .directory
-            let prefix = path.map { isDirectory && !$0.isEmpty ? $0 + "/" : $0 }
-            return (
+            (
                 try transaction.pendingUnder(top).map(\.number),
-                try prefix.map { try transaction.hasTombstones(withPrefix: $0) } ?? false
+                try Self.hasTombstones(under: top, in: transaction)
             )
         }
         let reached = state.withLock { $0.reached }
         return pending.count { (reached[$0] ?? 0) < ticket } + (hasTombstones ? 1 : 0)
+    }
+
+    private static func hasTombstones(under top: InodeNumber, in transaction: JournalTransaction) throws -> Bool {
+        guard let inode = try transaction.inode(top), let path = try transaction.path(of: top) else { return false }
+        guard inode.kind == .directory else { return try transaction.tombstone(at: ObjectKey(path)) != nil }
+        return try transaction.hasTombstones(withPrefix: path.isEmpty ? "" : path + "/")
     }
 
     /// The journal is asked again only after a part of what was left has changed, or when all is quiet.
@@ -230,6 +233,9 @@ extension Writeback {
             seen = progress.count
         } while seen < enough && state.withLock { !$0.running.isEmpty }
     }
+
+    /// Whether requests have a chance to pass.
+    public var isOnline: Bool { !link.isOffline }
 
     public var status: WritebackStatus {
         let now = time.monotonic

@@ -54,8 +54,10 @@ extension JournalTransaction {
 
     /// Adds what is known now to what is known already of an object to delete.
     func bury(_ key: ObjectKey, etag: ETag? = nil, token: String? = nil) throws {
-        let known = try tombstone(at: key)
-        try setTombstone(Tombstone(key: key, etag: etag ?? known?.etag, token: token ?? known?.token))
+        var tombstone = try tombstone(at: key) ?? Tombstone(key: key, etag: nil, token: nil)
+        tombstone.etag = etag ?? tombstone.etag
+        if let token { tombstone.add(token) }
+        try setTombstone(tombstone)
     }
 
     /// What keeps a tombstone's object from being deleted now.
@@ -74,6 +76,23 @@ extension JournalTransaction {
             !heir.pending.isDisjoint(with: [.content, .location])
         else { return nil }
         return .awaits(heir.number)
+    }
+}
+
+extension Tombstone {
+    /// Uploads of so many files to one key may have an unknown outcome; of more, the oldest is forgotten.
+    private static let tokenLimit = 16
+
+    private var tokens: [Substring] { token?.split(separator: " ") ?? [] }
+
+    fileprivate mutating func add(_ new: String) {
+        let kept = tokens.filter { $0 != new }.suffix(Self.tokenLimit - 1)
+        token = (kept + [new[...]]).joined(separator: " ")
+    }
+
+    /// Whether an object with this token was made by one of the uploads.
+    func covers(_ token: String?) -> Bool {
+        token.map { tokens.contains($0[...]) } ?? false
     }
 }
 
@@ -130,8 +149,10 @@ struct WriteOutcome: Sendable {
     /// The bytes of a file that are in the object: they are the file's bytes now.
     struct Content: Sendable {
         var size: Int64
-        /// Nil leaves the row's.
+        /// Their time; nil leaves the row's.
         var modified: Timestamp?
+        /// The row's time when the write began: if it is another now, a program has set it.
+        var formerlyModified: Timestamp?
     }
 
     var object: RemoteObject
@@ -160,7 +181,7 @@ extension JournalTransaction {
             inode.pending.remove(.content)
             inode.isMetadataKnown = true
             inode.size = content.size
-            inode.modified = content.modified ?? inode.modified
+            if inode.modified == content.formerlyModified { inode.modified = content.modified ?? inode.modified }
         }
         try settleAttributes(of: &inode, outcome)
         inode.pending = try inode.pending.with(.location, key(of: inode) != object.key)
@@ -187,11 +208,11 @@ extension PendingChange {
 }
 
 extension PosixMetadata {
-    /// Whether another says the same to whoever reads it from a bucket; the time of the last change of attributes is
-    /// left out.
+    /// Whether another says the same to whoever reads it from a bucket. The time of the last change of attributes is
+    /// left out, and the time of a directory, which follows the names in it: they alone are not worth a request.
     func isSame(as other: PosixMetadata) -> Bool {
         kind == other.kind && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
-            && userID == other.userID && groupID == other.groupID && modified == other.modified
+            && userID == other.userID && groupID == other.groupID && (modified == other.modified || kind == .directory)
             && extendedAttributes == other.extendedAttributes
     }
 }

@@ -76,8 +76,7 @@ enum WritebackPlan: Equatable, Sendable {
             } else {
                 .ifAbsent
             }
-        let hasBody = inode.kind == .directory || (inode.kind == .symbolicLink && inode.linkTarget != nil)
-        if let remote = inode.remote, !hasBody, !needs.contains(.content) {
+        if let remote = inode.remote, inode.kind == .file, !needs.contains(.content) {
             return .copy(remote, to: key, condition)
         }
         return .put(key, condition)

@@ -327,6 +327,44 @@ struct FaultTests {
         }
     }
 
+    @Test func cancellationEndsTheChecksumPass() async throws {
+        struct Endless: ByteSource {
+            let count: Int64 = .max
+            func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {}
+        }
+        try await withStore(Script { _, _ in FaultServer.Reply() }) { store, server in
+            let task = Task {
+                try await store.put(ObjectKey("k"), body: Endless(), metadata: [:], condition: .none)
+            }
+            try await Task.sleep(for: .milliseconds(20))
+            task.cancel()
+            #expect(await kind { _ = try await task.value } == .cancelled)
+            #expect(server.requests.isEmpty)
+        }
+    }
+
+    @Test func backOffFollowsTheClockHandedIn() async throws {
+        let server = try FaultServer { number, _ in
+            number == 0 ? .error("SlowDown", 503) : FaultServer.Reply(status: 204)
+        }
+        defer { server.stop() }
+        let time = ManualTime()
+        let store = try S3Store(
+            S3Configuration(bucket: "b", endpoint: S3Endpoint(url: "http://127.0.0.1:\(server.port)")),
+            credentials: StaticCredentials(Credentials(accessKeyID: "A", secretAccessKey: "S")),
+            time: time,
+            random: SeededRandom(seed: 3),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        let deletion = Task { try await store.delete(ObjectKey("k"), ifMatch: nil) }
+        await time.waitForSleepers()
+        #expect(server.requests.count == 1)
+        #expect(server.requests[0].headers["x-amz-date"] == "20250615T150640Z")
+        time.advance(by: .milliseconds(500))
+        try await deletion.value
+        #expect(server.requests.count == 2)
+    }
+
     @Test func aSinkThatFailsEndsTheDownload() async throws {
         struct Full: ByteSink {
             struct NoSpace: Error {}

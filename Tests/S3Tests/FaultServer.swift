@@ -62,7 +62,6 @@ final class FaultServer: Sendable {
 
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
         connections.withLock { connections in
             for connection in connections { shutdown(connection, Int32(SHUT_RDWR)) }
             connections = []
@@ -72,10 +71,12 @@ final class FaultServer: Sendable {
     private func accept() {
         while true {
             let connection = Glibc.accept(listener, nil, nil)
-            guard connection >= 0 else { return }
+            guard connection >= 0 else { break }
             connections.withLock { $0.append(connection) }
             spawn { $0.serve(connection) }
         }
+        // Not in `stop`: until this thread is done with it, its number must not name another server's socket.
+        close(listener)
     }
 
     private func serve(_ connection: Int32) {

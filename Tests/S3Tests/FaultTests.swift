@@ -19,13 +19,25 @@ struct FaultTests {
         }
     }
 
+    private struct Script {
+        var answer: @Sendable (Int, FaultServer.Request) -> FaultServer.Reply
+        var configure: (inout S3Configuration) -> Void = { _ in }
+
+        init(_ answer: @escaping @Sendable (Int, FaultServer.Request) -> FaultServer.Reply) { self.answer = answer }
+
+        func configured(_ configure: @escaping (inout S3Configuration) -> Void) -> Script {
+            var script = self
+            script.configure = configure
+            return script
+        }
+    }
+
     private func withStore(
-        _ answer: @escaping @Sendable (Int, FaultServer.Request) -> FaultServer.Reply,
-        configure: (inout S3Configuration) -> Void = { _ in },
+        _ script: Script,
         traffic: TrafficCounters? = nil,
         _ body: (S3Store, FaultServer) async throws -> Void
     ) async throws {
-        let server = try FaultServer(answer)
+        let server = try FaultServer(script.answer)
         defer { server.stop() }
         var configuration = try S3Configuration(
             bucket: "b",
@@ -33,7 +45,7 @@ struct FaultTests {
         )
         configuration.retry.base = .milliseconds(1)
         configuration.retry.throttledBase = .milliseconds(1)
-        configure(&configuration)
+        script.configure(&configuration)
         let keys = StaticCredentials(Credentials(accessKeyID: "A", secretAccessKey: "S"))
         let store = try S3Store(
             configuration,
@@ -67,7 +79,7 @@ struct FaultTests {
     }
 
     @Test func aDownloadThatBreaksGoesOnWhereItBroke() async throws {
-        try await withStore({ _, request in Self.partial(request, limit: 1 << 20) }) { store, server in
+        try await withStore(Script { _, request in Self.partial(request, limit: 1 << 20) }) { store, server in
             let sink = MemoryByteSink()
             let info = try await store.get(ObjectKey("k"), range: nil, ifMatch: nil, into: sink)
             #expect(sink.bytes == Self.content)
@@ -79,7 +91,7 @@ struct FaultTests {
     }
 
     @Test func aRangeThatBreaksEndsAtItsEnd() async throws {
-        try await withStore({ number, request in Self.partial(request, limit: number == 0 ? 500 : 1 << 20) }) {
+        try await withStore(Script { number, request in Self.partial(request, limit: number == 0 ? 500 : 1 << 20) }) {
             store,
             server in
             let sink = MemoryByteSink()
@@ -92,9 +104,11 @@ struct FaultTests {
     }
 
     @Test func anotherVersionBehindABreakIsNoMixture() async throws {
-        try await withStore({ number, request in
-            number == 0 ? Self.partial(request, limit: 1000) : .error("PreconditionFailed", 412)
-        }) { store, _ in
+        try await withStore(
+            Script { number, request in
+                number == 0 ? Self.partial(request, limit: 1000) : .error("PreconditionFailed", 412)
+            }
+        ) { store, _ in
             let sink = MemoryByteSink()
             let kind = await kind { _ = try await store.get(ObjectKey("k"), range: nil, ifMatch: nil, into: sink) }
             #expect(kind == .preconditionFailed)
@@ -103,11 +117,13 @@ struct FaultTests {
     }
 
     @Test func aServerThatIgnoresTheConditionIsNoMixtureEither() async throws {
-        try await withStore({ number, request in
-            var reply = Self.partial(request, limit: number == 0 ? 1000 : 4 << 20)
-            if number > 0 { reply.headers["ETag"] = "\"e2\"" }
-            return reply
-        }) { store, _ in
+        try await withStore(
+            Script { number, request in
+                var reply = Self.partial(request, limit: number == 0 ? 1000 : 4 << 20)
+                if number > 0 { reply.headers["ETag"] = "\"e2\"" }
+                return reply
+            }
+        ) { store, _ in
             let kind = await kind {
                 _ = try await store.get(ObjectKey("k"), range: nil, ifMatch: nil, into: MemoryByteSink())
             }
@@ -116,7 +132,7 @@ struct FaultTests {
     }
 
     @Test func anErrorBodyNeverReachesTheSink() async throws {
-        try await withStore({ _, _ in .error("NoSuchKey", 404) }) { store, _ in
+        try await withStore(Script { _, _ in .error("NoSuchKey", 404) }) { store, _ in
             let sink = MemoryByteSink()
             #expect(
                 await kind { _ = try await store.get(ObjectKey("k"), range: nil, ifMatch: nil, into: sink) }
@@ -127,7 +143,9 @@ struct FaultTests {
     }
 
     @Test func anEndlessErrorBodyIsCut() async throws {
-        try await withStore({ _, _ in FaultServer.Reply(status: 404, body: [UInt8](repeating: 32, count: 4 << 20)) }) {
+        try await withStore(
+            Script { _, _ in FaultServer.Reply(status: 404, body: [UInt8](repeating: 32, count: 4 << 20)) }
+        ) {
             store,
             _ in
             #expect(
@@ -138,9 +156,11 @@ struct FaultTests {
     }
 
     @Test func throttlingIsWaitedOut() async throws {
-        try await withStore({ number, _ in
-            number < 2 ? .error("SlowDown", 503) : FaultServer.Reply(headers: ["ETag": "\"e\""])
-        }) { store, server in
+        try await withStore(
+            Script { number, _ in
+                number < 2 ? .error("SlowDown", 503) : FaultServer.Reply(headers: ["ETag": "\"e\""])
+            }
+        ) { store, server in
             let etag = try await store.put(ObjectKey("k"), body: MemoryByteSource("x"), metadata: [:], condition: .none)
             #expect(etag == ETag("e"))
             #expect(server.requests.count == 3)
@@ -149,22 +169,23 @@ struct FaultTests {
     }
 
     @Test func attemptsEnd() async throws {
-        try await withStore({ _, _ in .error("InternalError", 500) }) { store, server in
+        try await withStore(Script { _, _ in .error("InternalError", 500) }) { store, server in
             #expect(await kind { _ = try await store.head(ObjectKey("k")) } == .serverFault)
             #expect(server.requests.count == 4)
         }
     }
 
     @Test func aConnectionWithoutAnswerIsUnreachable() async throws {
-        try await withStore({ _, _ in FaultServer.Reply(hangsUp: true) }) { store, _ in
+        try await withStore(Script { _, _ in FaultServer.Reply(hangsUp: true) }) { store, _ in
             #expect(await kind { _ = try await store.head(ObjectKey("k")) } == .unreachable)
         }
     }
 
     @Test func whatIsNotHTTPIsNoAnswer() async throws {
         try await withStore(
-            { _, _ in FaultServer.Reply(raw: Array("SSH-2.0-x\r\n\r\n".utf8)) },
-            configure: { $0.retry.maximumAttempts = 1 }
+            Script { _, _ in FaultServer.Reply(raw: Array("SSH-2.0-x\r\n\r\n".utf8)) }.configured {
+                $0.retry.maximumAttempts = 1
+            }
         ) { store, _ in
             let kind = await kind { _ = try await store.head(ObjectKey("k")) }
             #expect(kind == .unreachable || kind == .badAnswer)
@@ -173,8 +194,7 @@ struct FaultTests {
 
     @Test func aStallIsNoticed() async throws {
         try await withStore(
-            { _, _ in FaultServer.Reply(claimedLength: 10, stalls: true) },
-            configure: {
+            Script { _, _ in FaultServer.Reply(claimedLength: 10, stalls: true) }.configured {
                 $0.timeouts.stall = .seconds(1)
                 $0.retry.maximumAttempts = 1
             }
@@ -207,9 +227,11 @@ struct FaultTests {
 
     @Test func anErrorAfterStatus200IsTriedAgain() async throws {
         let result = "<CompleteMultipartUploadResult><ETag>\"abc-1\"</ETag></CompleteMultipartUploadResult>"
-        try await withStore({ number, _ in
-            number == 0 ? .error("InternalError", 200) : .xml("  <?xml version=\"1.0\"?>" + result)
-        }) { store, _ in
+        try await withStore(
+            Script { number, _ in
+                number == 0 ? .error("InternalError", 200) : .xml("  <?xml version=\"1.0\"?>" + result)
+            }
+        ) { store, _ in
             let etag = try await store.completeMultipartUpload(
                 ObjectKey("k"),
                 upload: UploadID("u"),
@@ -222,7 +244,7 @@ struct FaultTests {
 
     @Test(arguments: ["", "<html/>", "<CompleteMultipartUploadResult/>", "<CompleteMultipartUploadResult><ETag>a"])
     func anAnswerThatSaysNothingIsNoSuccess(_ body: String) async throws {
-        try await withStore({ _, _ in .xml(body) }) { store, _ in
+        try await withStore(Script { _, _ in .xml(body) }) { store, _ in
             let kind = await kind {
                 _ = try await store.completeMultipartUpload(
                     ObjectKey("k"),
@@ -237,25 +259,27 @@ struct FaultTests {
 
     @Test func bytesThatTheStoreDoesNotHoldAreCorrupted() async throws {
         let other = ["ETag": "\"d41d8cd98f00b204e9800998ecf8427e\""]
-        try await withStore({ _, _ in FaultServer.Reply(headers: other) }) { store, _ in
+        try await withStore(Script { _, _ in FaultServer.Reply(headers: other) }) { store, _ in
             let put = {
                 try await store.put(ObjectKey("k"), body: MemoryByteSource("x"), metadata: [:], condition: .none)
             }
             #expect(await kind { _ = try await put() } == .corrupted)
         }
         let kms = other.merging(["x-amz-server-side-encryption": "aws:kms"]) { old, _ in old }
-        try await withStore({ _, _ in FaultServer.Reply(headers: kms) }) { store, _ in
+        try await withStore(Script { _, _ in FaultServer.Reply(headers: kms) }) { store, _ in
             let etag = try await store.put(ObjectKey("k"), body: MemoryByteSource("x"), metadata: [:], condition: .none)
             #expect(etag == ETag("d41d8cd98f00b204e9800998ecf8427e"))
         }
     }
 
     @Test func theRegionIsLearned() async throws {
-        try await withStore({ _, request in
-            request.headers["authorization"]?.contains("/eu-west-9/") == true
-                ? FaultServer.Reply(status: 204)
-                : .error("AuthorizationHeaderMalformed", 400, "<Region>eu-west-9</Region>")
-        }) { store, server in
+        try await withStore(
+            Script { _, request in
+                request.headers["authorization"]?.contains("/eu-west-9/") == true
+                    ? FaultServer.Reply(status: 204)
+                    : .error("AuthorizationHeaderMalformed", 400, "<Region>eu-west-9</Region>")
+            }
+        ) { store, server in
             try await store.delete(ObjectKey("k"), ifMatch: nil)
             try await store.delete(ObjectKey("k"), ifMatch: nil)
             #expect(server.requests.count == 3)
@@ -264,7 +288,7 @@ struct FaultTests {
     }
 
     @Test func aRegionThatIsNoneIsNotLearned() async throws {
-        try await withStore({ _, _ in .error("PermanentRedirect", 301, "<Region>x.evil.example/</Region>") }) {
+        try await withStore(Script { _, _ in .error("PermanentRedirect", 301, "<Region>x.evil.example/</Region>") }) {
             store,
             server in
             #expect(await kind { try await store.probe() } == .wrongRegion)
@@ -274,11 +298,13 @@ struct FaultTests {
     }
 
     @Test func theClockIsLearned() async throws {
-        try await withStore({ _, request in
-            request.headers["x-amz-date"]?.hasPrefix("2013") == true
-                ? FaultServer.Reply(status: 204)
-                : FaultServer.Reply(status: 403, headers: ["Date": "Fri, 24 May 2013 00:00:00 GMT"])
-        }) { store, server in
+        try await withStore(
+            Script { _, request in
+                request.headers["x-amz-date"]?.hasPrefix("2013") == true
+                    ? FaultServer.Reply(status: 204)
+                    : FaultServer.Reply(status: 403, headers: ["Date": "Fri, 24 May 2013 00:00:00 GMT"])
+            }
+        ) { store, server in
             try await store.delete(ObjectKey("k"), ifMatch: nil)
             #expect(server.requests.count == 2)
         }
@@ -292,7 +318,7 @@ struct FaultTests {
                 throw Unreadable()
             }
         }
-        try await withStore({ _, _ in FaultServer.Reply() }) { store, server in
+        try await withStore(Script { _, _ in FaultServer.Reply() }) { store, server in
             #expect(
                 await kind { _ = try await store.put(ObjectKey("k"), body: Broken(), metadata: [:], condition: .none) }
                     == .localFault
@@ -301,13 +327,51 @@ struct FaultTests {
         }
     }
 
+    @Test func cancellationEndsTheChecksumPass() async throws {
+        struct Endless: ByteSource {
+            let count: Int64 = .max
+            func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {}
+        }
+        try await withStore(Script { _, _ in FaultServer.Reply() }) { store, server in
+            let task = Task {
+                try await store.put(ObjectKey("k"), body: Endless(), metadata: [:], condition: .none)
+            }
+            try await Task.sleep(for: .milliseconds(20))
+            task.cancel()
+            #expect(await kind { _ = try await task.value } == .cancelled)
+            #expect(server.requests.isEmpty)
+        }
+    }
+
+    @Test func backOffFollowsTheClockHandedIn() async throws {
+        let server = try FaultServer { number, _ in
+            number == 0 ? .error("SlowDown", 503) : FaultServer.Reply(status: 204)
+        }
+        defer { server.stop() }
+        let time = ManualTime()
+        let store = try S3Store(
+            S3Configuration(bucket: "b", endpoint: S3Endpoint(url: "http://127.0.0.1:\(server.port)")),
+            credentials: StaticCredentials(Credentials(accessKeyID: "A", secretAccessKey: "S")),
+            time: time,
+            random: SeededRandom(seed: 3),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        let deletion = Task { try await store.delete(ObjectKey("k"), ifMatch: nil) }
+        await time.waitForSleepers()
+        #expect(server.requests.count == 1)
+        #expect(server.requests[0].headers["x-amz-date"] == "20250615T150640Z")
+        time.advance(by: .milliseconds(500))
+        try await deletion.value
+        #expect(server.requests.count == 2)
+    }
+
     @Test func aSinkThatFailsEndsTheDownload() async throws {
         struct Full: ByteSink {
             struct NoSpace: Error {}
             func begin(_ info: ObjectInfo) throws {}
             func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws { throw NoSpace() }
         }
-        try await withStore({ _, request in Self.partial(request, limit: 4 << 20) }) { store, server in
+        try await withStore(Script { _, request in Self.partial(request, limit: 4 << 20) }) { store, server in
             #expect(
                 await kind { _ = try await store.get(ObjectKey("k"), range: nil, ifMatch: nil, into: Full()) }
                     == .localFault
@@ -317,7 +381,7 @@ struct FaultTests {
     }
 
     @Test func cancellationEndsATransferAtOnce() async throws {
-        try await withStore({ _, _ in FaultServer.Reply(claimedLength: 10, stalls: true) }) { store, server in
+        try await withStore(Script { _, _ in FaultServer.Reply(claimedLength: 10, stalls: true) }) { store, server in
             let task = Task { try await store.head(ObjectKey("k")) }
             let listing = Task { try await store.list(prefix: "", delimiter: nil, continuation: nil, limit: 1) }
             while server.requests.count < 1 { try await Task.sleep(for: .milliseconds(5)) }
@@ -331,7 +395,7 @@ struct FaultTests {
     }
 
     @Test func aCancelledTaskSendsNothing() async throws {
-        try await withStore({ _, _ in FaultServer.Reply(status: 204) }) { store, server in
+        try await withStore(Script { _, _ in FaultServer.Reply(status: 204) }) { store, server in
             let task = Task {
                 while !Task.isCancelled { await Task.yield() }
                 try await store.delete(ObjectKey("k"), ifMatch: nil)
@@ -343,8 +407,9 @@ struct FaultTests {
     }
 
     @Test func transfersBeyondTheLimitWaitAndThenRun() async throws {
-        try await withStore({ _, request in Self.partial(request, limit: 4 << 20) }, configure: { $0.concurrency = 2 })
-        { store, _ in
+        try await withStore(
+            Script { _, request in Self.partial(request, limit: 4 << 20) }.configured { $0.concurrency = 2 }
+        ) { store, _ in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
                     group.addTask {
@@ -361,7 +426,7 @@ struct FaultTests {
     @Test func movedBytesAreCounted() async throws {
         let traffic = TrafficCounters()
         try await withStore(
-            { _, request in
+            Script { _, request in
                 request.method == "PUT"
                     ? FaultServer.Reply(headers: ["ETag": "\"e\""]) : Self.partial(request, limit: 4 << 20)
             },
@@ -380,7 +445,7 @@ struct FaultTests {
     }
 
     @Test func conditionsAndChecksumsAreOnTheWire() async throws {
-        try await withStore({ _, _ in FaultServer.Reply(headers: ["ETag": "\"e\""]) }) { store, server in
+        try await withStore(Script { _, _ in FaultServer.Reply(headers: ["ETag": "\"e\""]) }) { store, server in
             _ = try await store.put(
                 ObjectKey("a b/ü"),
                 body: MemoryByteSource("x"),
@@ -403,7 +468,7 @@ struct FaultTests {
     }
 
     @Test func tooLongAKeyIsNotSent() async throws {
-        try await withStore({ _, _ in FaultServer.Reply() }) { store, server in
+        try await withStore(Script { _, _ in FaultServer.Reply() }) { store, server in
             let key = ObjectKey(String(repeating: "ü", count: 513))
             #expect(await kind { _ = try await store.head(key) } == .invalidKey)
             #expect(await kind { _ = try await store.head(ObjectKey("")) } == .invalidKey)

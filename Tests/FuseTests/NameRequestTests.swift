@@ -103,8 +103,6 @@ import Testing
         }
     }
 
-
-
     @Test func namesThatNoKeyCanHaveAreRefused() throws {
         try withMount { mount in
             #expect(throws: Errno.fileNameTooLong) { try writeFile(mount(String(repeating: "n", count: 256)), []) }
@@ -121,8 +119,11 @@ import Testing
         try withMount(fileSystem) { mount in
             #expect(throws: Errno.noSuchFileOrDirectory) { try status(mount("late")) }
             let entry = try fileSystem.makeFile(
-                FileName("late")!, in: .root, permissions: 0o644,
-                caller: Caller(userID: 0, groupID: 0, processID: 1, umask: 0))
+                FileName("late")!,
+                in: .root,
+                permissions: 0o644,
+                caller: Caller(userID: 0, groupID: 0, processID: 1, umask: 0)
+            )
             fileSystem.forget(entry.attributes.inode, count: 1)
             #expect(throws: Errno.noSuchFileOrDirectory) { try status(mount("late")) }
             mount.kernelCache.invalidate(FileName("late")!, in: .root)

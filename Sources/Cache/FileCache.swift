@@ -96,6 +96,11 @@ extension FileCache {
         }
     }
 
+    /// One more reference to a file that the caller holds open.
+    public func retain(_ file: CachedFile) {
+        table.withLock { $0.open[file.inode]?.references += 1 }
+    }
+
     /// Gives back one reference of ``acquire(_:forWriting:)``, with the same `forWriting`.
     public func release(_ file: CachedFile, forWriting: Bool = false) {
         table.withLock { table in

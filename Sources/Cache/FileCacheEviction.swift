@@ -49,9 +49,10 @@ extension FileCache {
         return (min(limits.limit, space.total), max(0, min(byDisk, byLimit)))
     }
 
+    /// Keeps to the limit and leaves the disk its reserve.
     func evictOverLimit() throws {
-        let used = try usage().used
-        if used > limits.limit { try evict(atLeast: used - limits.limit) }
+        let excess = max(try usage().used - limits.limit, limits.reserve - (try diskSpace().available))
+        if excess > 0 { try evict(atLeast: excess) }
     }
 
     private func writableBytes() throws -> Int64 {

@@ -22,6 +22,7 @@ public final class FileSystem: FileSystemOperations {
     let lister: Lister
     let metadata: MetadataLoader
     let writeback: Writeback
+    let link: LinkMonitor
     let options: FileSystemOptions
     let time: any TimeSource
     let logger: Logger
@@ -45,7 +46,7 @@ public final class FileSystem: FileSystemOperations {
 
     public init(
         cache: FileCache, fetcher: Fetcher, lister: Lister, metadata: MetadataLoader, writeback: Writeback,
-        options: FileSystemOptions, time: any TimeSource, logger: Logger
+        link: LinkMonitor, options: FileSystemOptions, time: any TimeSource, logger: Logger
     ) throws {
         self.cache = cache
         journal = cache.journal
@@ -53,6 +54,7 @@ public final class FileSystem: FileSystemOperations {
         self.lister = lister
         self.metadata = metadata
         self.writeback = writeback
+        self.link = link
         self.options = options
         self.time = time
         self.logger = logger

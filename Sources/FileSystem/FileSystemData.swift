@@ -1,4 +1,5 @@
 import Cache
+import ObjectStore
 import Platform
 import SystemPackage
 import Transfer
@@ -100,6 +101,36 @@ extension FileSystem {
             reply(.failure(error))
             return nil
         }
+    }
+
+    /// Waits as long as bytes of the file arrive, and the network deadline longer.
+    private func fetch(
+        _ range: Range<Int64>, of open: OpenFile, _ region: FileRegion, reply: @escaping Reply<FileRegion>
+    ) -> (any PendingOperation)? {
+        let wanted = open.readAhead.withLock { $0.observe(range) }
+        if open.file.missing(in: range).isEmpty {
+            fetcher.read(open.file, range, wanted: wanted) { _ in }
+            reply(.success(region))
+            return nil
+        }
+        let limit = options.networkDeadline
+        let parked = park(reply, within: limit) { [self] parked in
+            let silence = fetcher.lastProgress(of: open.file.inode).map { time.monotonic - $0 } ?? limit
+            if silence < limit { return limit - silence }
+            parked.answer(.failure(.ioError))
+            return nil
+        }
+        fetcher.read(open.file, range, wanted: wanted) { [self] error in
+            parked.answer(error.map { .failure(readFailure($0, open.file.inode)) } ?? .success(region))
+        }
+        return parked
+    }
+
+    /// The object that the handle reads is gone or is another version now: ESTALE, and the directory is listed again.
+    private func readFailure(_ error: StoreError, _ inode: InodeNumber) -> Errno {
+        guard error.kind == .notFound || error.kind == .preconditionFailed else { return failure(error) }
+        if let parent = parentOf(inode) { lister.refresh(parent) }
+        return .staleNFSFileHandle
     }
 
     public func write(

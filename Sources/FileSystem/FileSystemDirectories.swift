@@ -17,7 +17,7 @@ extension FileSystem {
                 _ = try directory(number, in: transaction)
                 return try transaction.listed(number) != nil
             }
-            if isListed && (lister.isFresh(number) || !writeback.isOnline) {
+            if isListed && (lister.isFresh(number) || link.isOffline) {
                 reply(.success(makeStream(number)))
                 return nil
             }
@@ -42,7 +42,10 @@ extension FileSystem {
 
     /// What is known has to do if the bucket does not answer soon.
     private func renew(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        let parked = park(reply, within: Self.renewalDeadline) { self.answer($0, number) }
+        let parked = park(reply, within: Self.renewalDeadline) {
+            self.answer($0, number)
+            return nil
+        }
         lister.refresh(number) { _ in self.answer(parked, number) }
         return parked
     }

@@ -17,13 +17,13 @@ extension FileSystem {
             let (found, isListed) = try find(name, in: parent)
             if isListed { lister.refreshIfStale(parent) }
             if let found {
-                guard found.isMetadataKnown || !writeback.isOnline else { return loadMetadata(of: found, reply) }
+                guard found.isMetadataKnown || link.isOffline else { return loadMetadata(of: found, reply) }
                 reply(.success(entry(found)))
                 return nil
             }
             // Without a way to the bucket the names of a directory that was never listed count as absent: what is
             // made now is checked against the bucket when it is uploaded.
-            guard isListed || !writeback.isOnline else { return findAfterListing(name, in: parent, reply) }
+            guard isListed || link.isOffline else { return findAfterListing(name, in: parent, reply) }
             reply(.failure(.noSuchFileOrDirectory))
             return nil
         } catch {
@@ -34,12 +34,15 @@ extension FileSystem {
 
     /// An answer that comes within the network deadline, as EIO if nothing else.
     func park<Value: Sendable>(_ reply: @escaping Reply<Value>) -> ParkedReply<Value> {
-        park(reply, within: options.networkDeadline) { $0.answer(.failure(.ioError)) }
+        park(reply, within: options.networkDeadline) {
+            $0.answer(.failure(.ioError))
+            return nil
+        }
     }
 
     func park<Value: Sendable>(
         _ reply: @escaping Reply<Value>, within limit: Duration,
-        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Void
+        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Duration?
     ) -> ParkedReply<Value> {
         ParkedReply(reply, within: limit, time: time, otherwise: otherwise)
     }
@@ -56,7 +59,10 @@ extension FileSystem {
     private func findAfterListing(
         _ name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
     ) -> any PendingOperation {
-        let parked = park(reply)
+        let parked = park(reply, within: options.networkDeadline) {
+            $0.answer(.failure(.noSuchFileOrDirectory))
+            return nil
+        }
         lister.refresh(parent) { [self] error in
             if let error {
                 logger.notice("directory not listed", metadata: ["ino": "\(parent)", "error": "\(error)"])
@@ -73,7 +79,10 @@ extension FileSystem {
 
     /// Attributes may be only in the object's metadata; if it does not come soon, defaults have to do.
     private func loadMetadata(of inode: Inode, _ reply: @escaping Reply<Entry>) -> any PendingOperation {
-        let parked = park(reply, within: Self.renewalDeadline) { self.give($0, inode.number) }
+        let parked = park(reply, within: Self.renewalDeadline) {
+            self.give($0, inode.number)
+            return nil
+        }
         loadMetadata(of: inode, for: parked)
         return parked
     }

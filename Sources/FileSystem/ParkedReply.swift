@@ -8,16 +8,20 @@ final class ParkedReply<Value: Sendable>: PendingOperation {
     private let reply: Mutex<Reply<Value>?>
     private let deadline: Mutex<Task<Void, Never>?>
 
-    /// `otherwise` answers when `limit` has passed.
+    /// When `limit` has passed, `otherwise` answers, or says how much longer to wait.
     init(
         _ reply: @escaping Reply<Value>, within limit: Duration, time: any TimeSource,
-        otherwise: @escaping @Sendable (ParkedReply) -> Void
+        otherwise: @escaping @Sendable (ParkedReply) -> Duration?
     ) {
         self.reply = Mutex(reply)
         deadline = Mutex(nil)
         let task = Task { [weak self] in
-            do { try await time.sleep(for: limit) } catch { return }
-            if let self { otherwise(self) }
+            var wait: Duration? = limit
+            while let duration = wait {
+                do { try await time.sleep(for: duration) } catch { return }
+                guard let self else { return }
+                wait = otherwise(self)
+            }
         }
         deadline.withLock { $0 = task }
         if self.reply.withLock({ $0 == nil }) { task.cancel() }

@@ -22,7 +22,11 @@ extension S3Store {
         return try await client.send {
             request
         } read: { (response) throws(StoreError) in
-            try ListAnswer.parse(response.body)
+            let page = try ListAnswer.parse(response.body)
+            if let continuation, page.continuation == continuation {
+                throw StoreError(.badAnswer, message: "the listing does not advance")
+            }
+            return page
         }
     }
 

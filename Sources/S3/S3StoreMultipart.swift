@@ -1,4 +1,5 @@
 import ObjectStore
+import Platform
 
 /// Multipart uploads ("Uploading and copying objects using multipart upload", S3 user guide).
 extension S3Store {
@@ -126,18 +127,26 @@ extension S3Store {
         }
     }
 
+    /// A store may list a part that was sent again once for each time (SeaweedFS does): the newest counts.
     static func parts(_ answer: XMLRecords) throws(StoreError) -> (parts: [UploadedPart], isTruncated: Bool) {
         guard answer.root == "ListPartsResult" else {
             throw StoreError(.badAnswer, message: "the answer is \(answer.root), not ListPartsResult")
         }
-        var parts: [UploadedPart] = []
+        var newest: [Int: (part: UploadedPart, modified: Timestamp)] = [:]
         for record in answer.records["Part"] ?? [] {
-            guard let number = record["PartNumber"].flatMap({ Int($0) }),
-                let size = record["Size"].flatMap({ Int64($0) }),
-                let etag = record["ETag"], size >= 0
-            else { throw StoreError(.badAnswer, message: "a part in the answer has no number, size or ETag") }
-            parts.append(UploadedPart(number: number, etag: ETag(header: etag), size: size))
+            let part = try Self.part(record)
+            let modified = record["LastModified"].flatMap { CalendarTime(iso8601: $0.utf8) }?.timestamp
+            let candidate = (part, modified ?? Timestamp(nanoseconds: .min))
+            if let known = newest[part.number], known.modified >= candidate.1 { continue }
+            newest[part.number] = candidate
         }
-        return (parts, answer.fields["IsTruncated"] == "true")
+        return (newest.values.map(\.part).sorted { $0.number < $1.number }, answer.fields["IsTruncated"] == "true")
+    }
+
+    private static func part(_ record: [String: String]) throws(StoreError) -> UploadedPart {
+        guard let number = record["PartNumber"].flatMap({ Int($0) }), let etag = record["ETag"],
+            let size = record["Size"].flatMap({ Int64($0) }), size >= 0
+        else { throw StoreError(.badAnswer, message: "a part in the answer has no number, size or ETag") }
+        return UploadedPart(number: number, etag: ETag(header: etag), size: size)
     }
 }

@@ -67,6 +67,11 @@ public final class LinkMonitor: Sendable {
         announce()
     }
 
+    /// Somebody else found that the store cannot be reached: probing begins.
+    public func assumeOffline(_ error: StoreError) {
+        for _ in 0..<LinkState.failuresUntilOffline { record(error) }
+    }
+
     private func setPaused(_ isPaused: Bool) {
         state.withLock { $0.link.isPaused = isPaused }
         announce()

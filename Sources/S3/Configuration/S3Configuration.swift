@@ -31,7 +31,7 @@ public struct S3Configuration: Equatable, Sendable {
         guard Self.isPossible(bucket: bucket) else {
             throw S3ConfigurationError("\"\(bucket)\" cannot be the name of a bucket")
         }
-        guard Self.isHostPart(region) else { throw S3ConfigurationError("\"\(region)\" cannot be a region") }
+        guard Self.isRegion(region) else { throw S3ConfigurationError("\"\(region)\" cannot be a region") }
         self.bucket = bucket
         self.region = region
         self.endpoint = endpoint
@@ -82,6 +82,10 @@ public struct S3Configuration: Equatable, Sendable {
         (1...255).contains(bucket.utf8.count) && bucket != "." && bucket != ".."
             && bucket.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") }
     }
+
+    /// A region becomes part of a host name, so no more than one label may be: neither a setting nor an answer can send
+    /// signed requests elsewhere.
+    static func isRegion(_ text: String) -> Bool { !text.contains(".") && isHostPart(text) }
 
     /// Whether the text is made of DNS labels in lower case.
     private static func isHostPart(_ text: String) -> Bool {

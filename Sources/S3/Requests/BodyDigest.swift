@@ -1,6 +1,7 @@
 import CCrypto
 import Dispatch
 import ObjectStore
+import Synchronization
 
 /// Checksums of a body, computed before it is sent.
 struct BodyDigest: Equatable, Sendable {
@@ -24,28 +25,49 @@ struct BodyDigest: Equatable, Sendable {
 
     /// Reads the whole source, on a thread that may wait for the disk. Throws `.localFault`, `.cancelled`.
     static func compute(_ source: any ByteSource, withSHA256: Bool) async throws(StoreError) -> BodyDigest {
-        let result = await withCheckedContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async {
-                continuation.resume(returning: Result { try read(source, withSHA256: withSHA256) })
+        let isCancelled = Flag()
+        let result: Result<BodyDigest, StoreError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                DispatchQueue.global(qos: .utility).async {
+                    continuation.resume(
+                        returning: Result { () throws(StoreError) in
+                            try read(source, withSHA256: withSHA256, unless: isCancelled)
+                        }
+                    )
+                }
             }
+        } onCancel: {
+            isCancelled.value.store(true, ordering: .relaxed)
         }
-        do {
-            return try result.get()
-        } catch {
-            throw StoreError(.localFault, message: "\(error)")
-        }
+        return try result.get()
     }
 
-    private static func read(_ source: any ByteSource, withSHA256: Bool) throws -> BodyDigest {
+    /// Shared between the task that may be cancelled and the thread that reads.
+    private final class Flag: Sendable {
+        let value = Atomic<Bool>(false)
+    }
+
+    private static func read(
+        _ source: any ByteSource,
+        withSHA256: Bool,
+        unless isCancelled: Flag
+    ) throws(StoreError) -> BodyDigest {
         let md5 = Checksum(.md5)
         let sha256 = withSHA256 ? Checksum(.sha256) : nil
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 64)
         defer { piece.deallocate() }
         var offset: Int64 = 0
         while offset < source.count {
+            guard !isCancelled.value.load(ordering: .relaxed) else {
+                throw StoreError(.cancelled, message: "cancelled")
+            }
             let count = Int(min(Int64(pieceSize), source.count - offset))
             let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<count])
-            try source.read(into: part, at: offset)
+            do {
+                try source.read(into: part, at: offset)
+            } catch {
+                throw StoreError(.localFault, message: "\(error)")
+            }
             md5.update(UnsafeRawBufferPointer(part))
             sha256?.update(UnsafeRawBufferPointer(part))
             offset += Int64(count)

@@ -25,7 +25,7 @@ struct StoreKnowledge: Equatable, Sendable {
     mutating func learn(from error: StoreError, date: Timestamp?, now: Timestamp) -> Bool {
         switch error.kind {
         case .wrongRegion:
-            guard let named = error.region, !named.isEmpty, named != region else { return false }
+            guard let named = error.region, S3Configuration.isRegion(named), named != region else { return false }
             region = named
             return true
         case .clockSkewed:

@@ -16,8 +16,9 @@ extension StoreError {
         case CURLE_WRITE_ERROR, CURLE_READ_ERROR, CURLE_ABORTED_BY_CALLBACK, CURLE_OUT_OF_MEMORY,
             CURLE_BAD_FUNCTION_ARGUMENT, CURLE_FAILED_INIT, CURLE_SSL_ENGINE_NOTFOUND, CURLE_NOT_BUILT_IN:
             .localFault
-        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: .refused
-        case CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING: .badAnswer
+        case CURLE_URL_MALFORMAT: .refused
+        // Other protocols are never asked for; libcurl says so when what came is no HTTP.
+        case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING: .badAnswer
         default: .unreachable
         }
     }

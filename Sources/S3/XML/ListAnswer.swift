@@ -9,7 +9,7 @@ final class ListAnswer: XMLHandler {
     private struct Entry {
         var key: String?
         var size: Int64?
-        var etag = ""
+        var etag = ETag("")
         var lastModified = Timestamp(nanoseconds: 0)
         var prefix: String?
     }
@@ -57,7 +57,7 @@ final class ListAnswer: XMLHandler {
         if name == "Key" {
             entry.key = Self.string(text)
         } else if name == "ETag" {
-            entry.etag = ETag(header: Self.string(text)).value
+            entry.etag = ETag(header: text)
         } else if name == "Size" {
             guard let size = Int64(Self.string(text)), size >= 0 else { throw Self.broken("a size is no number") }
             entry.size = size
@@ -76,7 +76,7 @@ final class ListAnswer: XMLHandler {
                 ObjectInfo(
                     key: ObjectKey(key),
                     size: size,
-                    etag: ETag(entry.etag),
+                    etag: entry.etag,
                     lastModified: entry.lastModified
                 )
             )
@@ -102,17 +102,4 @@ final class ListAnswer: XMLHandler {
     private static func broken(_ reason: String) -> StoreError {
         StoreError(.badAnswer, message: "the listing cannot be used: \(reason)")
     }
-}
-
-extension ETag {
-    /// Takes the quotation marks off, and the mark of a weak tag.
-    init(header text: String) {
-        var text = text[...]
-        if text.hasPrefix("W/") { text = text.dropFirst(2) }
-        if text.count >= 2, text.first == "\"", text.last == "\"" { text = text.dropFirst().dropLast() }
-        self.init(String(text))
-    }
-
-    /// As If-Match wants it.
-    var quoted: String { "\"\(value)\"" }
 }

@@ -91,7 +91,7 @@ private final class XMLContext {
     private func start(_ name: UnsafePointer<CChar>?) {
         guard failure == nil, let name else { return }
         depth += 1
-        text.removeAll(keepingCapacity: true)
+        if !text.isEmpty { text.removeAll(keepingCapacity: true) }
         guard depth <= XMLReader.maximumDepth else { return fail("the answer's XML is too deep") }
         attempt { () throws(StoreError) in try handler.start(XMLName(pointer: name), depth: depth) }
     }
@@ -103,7 +103,7 @@ private final class XMLContext {
                 try handler.end(XMLName(pointer: name), depth: depth, text: bytes)
             }
         }
-        text.removeAll(keepingCapacity: true)
+        if !text.isEmpty { text.removeAll(keepingCapacity: true) }
         depth -= 1
     }
 

@@ -46,4 +46,22 @@ static inline int sluice_set_modified(int descriptor, int64_t seconds, int64_t n
     return futimens(descriptor, times);
 }
 
+// POSIX_SPAWN_SETSID of posix_spawnattr_setflags(3).
+int sluice_spawn_setsid(void);
+
+// The user id of the process at the other end of a Unix socket (SO_PEERCRED of unix(7)); -1 on failure.
+int64_t sluice_peer_user(int socket);
+
+// prctl(2), PR_SET_DUMPABLE 0.
+static inline int sluice_set_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+// renameat2(2); paths are relative to the working directory. `flags` are RENAME_NOREPLACE (1) and RENAME_EXCHANGE (2).
+int sluice_rename(const char *from, const char *to, unsigned int flags);
+
+// dup3(2) with O_CLOEXEC.
+int sluice_duplicate(int descriptor, int place);
+
+// Names the calling thread; at most 15 bytes.
+void sluice_name_thread(const char *name);
+
 static inline int sluice_errno(void) { return errno; }

@@ -1,0 +1,130 @@
+import CFuse
+import Cache
+import FileSystem
+import SystemPackage
+
+// Requests about open files: create, open, read, write, flush, fsync, release.
+
+extension FuseSession {
+    func create(
+        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t,
+        _ information: UnsafeMutablePointer<fuse_file_info>?
+    ) {
+        let reply = RequestReply(request)
+        guard let name, let information else { return reply.fail(.invalidArgument) }
+        let openMode = OpenMode(flags: information.pointee.flags)
+        let result = Result { () throws(Errno) in
+            try operations.create(
+                try FileName(kernelName: name), in: InodeNumber(rawValue: parent),
+                permissions: UInt16(mode & 0o7777), mode: openMode, caller: request.caller)
+        }
+        switch result {
+        case .success((let entry, let file)):
+            if !reply.created(entry, describe(file, openMode, from: information.pointee)) {
+                operations.release(file.handle)
+                operations.forget(entry.attributes.inode, count: 1)
+            }
+        case .failure(let errno): reply.fail(errno)
+        }
+    }
+
+    func open(_ request: KernelRequest, inode: fuse_ino_t, _ information: UnsafeMutablePointer<fuse_file_info>?) {
+        guard let information else { return RequestReply(request).fail(.invalidArgument) }
+        let given = OpenInformation(information.pointee)
+        let mode = OpenMode(flags: given.value.flags)
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success(let file): return reply.opened(self.describe(file, mode, from: given.value))
+                case .failure(let errno): reply.fail(errno)
+                }
+                return false
+            },
+            giveBack: { [operations] file in operations.release(file.handle) },
+            operation: { operations.open(InodeNumber(rawValue: inode), mode: mode, reply: $0) })
+    }
+
+    func read(
+        _ request: KernelRequest, size: Int, offset: Int, _ information: UnsafeMutablePointer<fuse_file_info>?
+    ) {
+        guard let information else { return RequestReply(request).fail(.badFileDescriptor) }
+        let handle = HandleNumber(rawValue: information.pointee.fh)
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success(let region): reply.region(region)
+                case .failure(let errno): reply.fail(errno)
+                }
+                return true
+            },
+            operation: { operations.read(handle, offset: Int64(offset), count: size, reply: $0) })
+    }
+
+    /// The bytes go from the request to the local file without a stop in between.
+    func write(
+        _ request: KernelRequest, buffer: UnsafeMutablePointer<fuse_bufvec>?, offset: Int,
+        _ information: UnsafeMutablePointer<fuse_file_info>?
+    ) {
+        let reply = RequestReply(request)
+        guard let buffer, let information else { return reply.fail(.badFileDescriptor) }
+        let size = fuse_buf_size(buffer)
+        let result = Result { () throws(Errno) in
+            try operations.write(
+                HandleNumber(rawValue: information.pointee.fh), offset: Int64(offset), count: size
+            ) { descriptor, offset throws(Errno) in
+                let moved = sluice_fuse_copy_to_descriptor(buffer, size, descriptor, Int(offset))
+                guard moved >= 0 else { throw Errno(rawValue: Int32(-moved)) }
+                return moved
+            }
+        }
+        switch result {
+        case .success(let written): reply.written(written)
+        case .failure(let errno): reply.fail(errno)
+        }
+    }
+
+    func flush(_ request: KernelRequest, _ information: UnsafeMutablePointer<fuse_file_info>?) {
+        guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
+        answer(request) { () throws(Errno) in try operations.flush(handle) }
+    }
+
+    func synchronize(
+        _ request: KernelRequest, dataOnly: Bool, _ information: UnsafeMutablePointer<fuse_file_info>?
+    ) {
+        guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
+        answer(request) { () throws(Errno) in try operations.synchronize(handle, dataOnly: dataOnly) }
+    }
+
+    func release(_ request: KernelRequest, _ information: UnsafeMutablePointer<fuse_file_info>?) {
+        if let handle = Self.handle(information) { operations.release(handle) }
+        RequestReply(request).succeed()
+    }
+
+    static func handle(_ information: UnsafeMutablePointer<fuse_file_info>?) -> HandleNumber? {
+        information.map { HandleNumber(rawValue: $0.pointee.fh) }
+    }
+
+    /// A handle that only writes gets its requests straight from the writer's memory (FOPEN_DIRECT_IO), which saves
+    /// a copy into the page cache; it cannot be mapped, and what others have of the file in the page cache is dropped
+    /// by the kernel, from 6.6 on.
+    private func describe(_ file: OpenedFile, _ mode: OpenMode, from given: fuse_file_info) -> fuse_file_info {
+        var answer = given
+        answer.fh = file.handle.rawValue
+        answer.keep_cache = file.keepsKernelCache ? 1 : 0
+        answer.direct_io = directWrites && !mode.contains(.read) ? 1 : 0
+        return answer
+    }
+}
+
+/// What the kernel said at open, kept until the answer.
+///
+/// SAFETY: a plain value; the C structure holds no pointers.
+private struct OpenInformation: @unchecked Sendable {
+    let value: fuse_file_info
+
+    init(_ value: fuse_file_info) {
+        self.value = value
+    }
+}

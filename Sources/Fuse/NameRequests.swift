@@ -1,0 +1,139 @@
+import CFuse
+import Cache
+import FileSystem
+import SystemPackage
+
+// Requests about names: lookup and forget, links, directories made and removed, unlink, rename.
+
+extension FuseSession {
+    func lookup(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?) {
+        guard let name else { return RequestReply(request).fail(.invalidArgument) }
+        withName(name, request) { name in
+            answerLater(
+                request,
+                send: { [operations] reply, result in
+                    switch result {
+                    case .success(let entry): return reply.entry(entry)
+                    case .failure(.noSuchFileOrDirectory):
+                        reply.noEntry(timeToLive: operations.negativeTimeToLive)
+                    case .failure(let errno): reply.fail(errno)
+                    }
+                    return false
+                },
+                giveBack: { [operations] entry in operations.forget(entry.attributes.inode, count: 1) },
+                operation: { operations.lookup(name, in: InodeNumber(rawValue: parent), reply: $0) })
+        }
+    }
+
+    func forget(_ request: KernelRequest, inode: fuse_ino_t, count: UInt64) {
+        operations.forget(InodeNumber(rawValue: inode), count: count)
+        RequestReply(request).nothing()
+    }
+
+    func forget(_ request: KernelRequest, _ list: UnsafeBufferPointer<fuse_forget_data>) {
+        for item in list { operations.forget(InodeNumber(rawValue: item.ino), count: item.nlookup) }
+        RequestReply(request).nothing()
+    }
+
+    func readSymbolicLink(_ request: KernelRequest, inode: fuse_ino_t) {
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success(let target): reply.symbolicLink(target)
+                case .failure(let errno): reply.fail(errno)
+                }
+                return true
+            },
+            operation: { operations.readSymbolicLink(InodeNumber(rawValue: inode), reply: $0) })
+    }
+
+    func makeSymbolicLink(
+        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, target: UnsafePointer<CChar>?
+    ) {
+        guard let target, let target = String(validatingCString: target) else {
+            return RequestReply(request).fail(.illegalByteSequence)
+        }
+        answerEntry(request, name) { name throws(Errno) in
+            try operations.makeSymbolicLink(
+                name, in: InodeNumber(rawValue: parent), target: target, caller: request.caller)
+        }
+    }
+
+    /// POSIX link(): EPERM where the file system has no hard links.
+    func refuseLink(_ request: KernelRequest) {
+        RequestReply(request).fail(.notPermitted)
+    }
+
+    /// Devices, sockets and pipes have no place in a bucket: EPERM, as mknod(2) says.
+    func makeNode(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t) {
+        guard [0, mode_t(S_IFREG)].contains(mode & mode_t(S_IFMT)) else { return RequestReply(request).fail(.notPermitted) }
+        answerEntry(request, name) { name throws(Errno) in
+            try operations.makeFile(
+                name, in: InodeNumber(rawValue: parent), permissions: UInt16(mode & 0o7777), caller: request.caller)
+        }
+    }
+
+    func makeDirectory(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t) {
+        answerEntry(request, name) { name throws(Errno) in
+            try operations.makeDirectory(
+                name, in: InodeNumber(rawValue: parent), permissions: UInt16(mode & 0o7777), caller: request.caller)
+        }
+    }
+
+    func unlink(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?) {
+        guard let name else { return RequestReply(request).fail(.invalidArgument) }
+        withName(name, request) { name in
+            answer(request) { () throws(Errno) in try operations.unlink(name, in: InodeNumber(rawValue: parent)) }
+        }
+    }
+
+    func removeDirectory(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?) {
+        guard let name else { return RequestReply(request).fail(.invalidArgument) }
+        withName(name, request) { name in
+            answerLater(
+                request, send: Self.sendOutcome,
+                operation: { operations.removeDirectory(name, in: InodeNumber(rawValue: parent), reply: $0) })
+        }
+    }
+
+    func rename(
+        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, newParent: fuse_ino_t,
+        newName: UnsafePointer<CChar>?, flags: UInt32
+    ) {
+        guard let name, let newName, flags & ~(RenameFlags.noReplace.rawValue | RenameFlags.exchange.rawValue) == 0
+        else { return RequestReply(request).fail(.invalidArgument) }
+        withName(name, request) { name in
+            withName(newName, request) { newName in
+                answerLater(
+                    request, send: Self.sendOutcome,
+                    operation: {
+                        operations.rename(
+                            name, in: InodeNumber(rawValue: parent), to: newName,
+                            in: InodeNumber(rawValue: newParent), flags: RenameFlags(rawValue: flags), reply: $0)
+                    })
+            }
+        }
+    }
+
+    @Sendable private static func sendOutcome(_ reply: consuming RequestReply, _ result: Result<Void, Errno>) -> Bool {
+        switch result {
+        case .success: reply.succeed()
+        case .failure(let errno): reply.fail(errno)
+        }
+        return true
+    }
+
+    /// Makes a name and answers with its entry, for which the kernel takes a reference.
+    private func answerEntry(
+        _ request: KernelRequest, _ name: UnsafePointer<CChar>?, _ make: (FileName) throws(Errno) -> Entry
+    ) {
+        let reply = RequestReply(request)
+        guard let name else { return reply.fail(.invalidArgument) }
+        switch Result(catching: { () throws(Errno) in try make(try FileName(kernelName: name)) }) {
+        case .success(let entry):
+            if !reply.entry(entry) { operations.forget(entry.attributes.inode, count: 1) }
+        case .failure(let errno): reply.fail(errno)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Foundation
+import Fuse
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show what is not in the bucket yet, rates, the link, errors, conflicts and the cache.",
+        discussion: "Without a path, all mounts of this machine are shown.")
+
+    @Argument(help: "Anything in a mount.")
+    var path: String?
+
+    @Flag(help: "Print JSON: one object for a path, else an array.")
+    var json = false
+
+    @Flag(help: "Print again every second.")
+    var watch = false
+
+    func run() throws {
+        repeat {
+            try show()
+            if watch { Thread.sleep(forTimeInterval: 1) }
+        } while watch
+    }
+
+    private func show() throws {
+        let reports = try places().map(Self.report)
+        let text = json ? try text(reports) : reports.map(\.text).joined(separator: "\n")
+        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    }
+
+    private func places() throws -> [String] {
+        if let path { return [path] }
+        return try MountTable.current().mounts.filter { $0.type == ControlClient.mountType }.map(\.mountPoint)
+    }
+
+    private static func report(_ place: String) throws -> StatusReport {
+        let answer = try ControlClient(path: place).ask(ControlRequest(action: .status))
+        guard let status = answer.status else { throw CommandFailure("the daemon of \(place) gave no status") }
+        return status
+    }
+
+    private func text(_ reports: [StatusReport]) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = watch ? [.sortedKeys, .withoutEscapingSlashes] : [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data = path == nil ? try encoder.encode(reports) : try encoder.encode(reports.first)
+        return String(decoding: data, as: UTF8.self)
+    }
+}

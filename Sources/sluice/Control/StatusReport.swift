@@ -1,0 +1,91 @@
+import Foundation
+
+/// What `sluice status` tells. The JSON names are relied on by scripts.
+struct StatusReport: Codable, Equatable, Sendable {
+    struct Pending: Codable, Equatable, Sendable {
+        /// Files, links and directories with content that is not in the bucket.
+        var files: Int
+        var bytes: Int64
+        /// Moves, deletions and changes of attributes that the bucket does not know yet.
+        var operations: Int
+    }
+
+    struct Upload: Codable, Equatable, Sendable {
+        var path: String
+        var bytesDone: Int64
+        var bytesTotal: Int64
+    }
+
+    struct Link: Codable, Equatable, Sendable {
+        /// `online`, `offline` or `paused`.
+        var state: String
+    }
+
+    struct Event: Codable, Equatable, Sendable {
+        var path: String
+        var message: String
+        /// ISO 8601, UTC; null for what goes on now.
+        var time: String?
+    }
+
+    struct Cache: Codable, Equatable, Sendable {
+        var usedBytes: Int64
+        var dirtyBytes: Int64
+        var limitBytes: Int64
+    }
+
+    struct Rates: Codable, Equatable, Sendable {
+        var uploadBytesPerSecond: Double
+        var downloadBytesPerSecond: Double
+    }
+
+    var source: String
+    var mountpoint: String
+    var stateDirectory: String
+    var pending: Pending
+    var uploading: [Upload]
+    var link: Link
+    var conflicts: [Event]
+    var errors: [Event]
+    var cache: Cache
+    var rates: Rates
+}
+
+// MARK: For people
+
+extension StatusReport {
+    /// Events of a kind that are shown; the JSON has all.
+    private static let shownEvents = 5
+
+    var text: String {
+        var lines = [
+            "\(source) on \(mountpoint)",
+            "  link      \(link.state)",
+            "  pending   \(pendingText)",
+            "  cache     \(Units.text(bytes: cache.usedBytes)) used, \(Units.text(bytes: cache.dirtyBytes)) not in the"
+                + " bucket, limit \(Units.text(bytes: cache.limitBytes))",
+            "  rates     \(rate(rates.uploadBytesPerSecond)) up, \(rate(rates.downloadBytesPerSecond)) down",
+        ]
+        lines += uploading.map { "  uploading \($0.path)  \($0.percent) % of \(Units.text(bytes: $0.bytesTotal))" }
+        lines += events(conflicts, "conflict ") + events(errors, "error    ")
+        return lines.joined(separator: "\n")
+    }
+
+    private var pendingText: String {
+        guard pending.files + pending.operations > 0 else { return "nothing: all is in the bucket" }
+        let changes = pending.operations == 0 ? "" : ", \(pending.operations) moves, deletions or attribute changes"
+        return "\(pending.files) files, \(Units.text(bytes: pending.bytes))\(changes)"
+    }
+
+    private func rate(_ value: Double) -> String { Units.text(bytes: Int64(value)) + "/s" }
+
+    private func events(_ events: [Event], _ label: String) -> [String] {
+        let shown = events.suffix(Self.shownEvents).map { "  \(label) \($0.path): \($0.message)" }
+        let rest = events.count - shown.count
+        return rest > 0 ? shown + ["  \(label) … and \(rest) more (--json lists all)"] : shown
+    }
+}
+
+extension StatusReport.Upload {
+    fileprivate var percent: Int64 { bytesTotal == 0 ? 100 : bytesDone * 100 / bytesTotal }
+}

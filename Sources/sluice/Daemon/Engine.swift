@@ -1,0 +1,90 @@
+import Cache
+import FileSystem
+import Logging
+import ObjectStore
+import Platform
+import Transfer
+
+/// Everything between a bucket and the kernel, wired: the layers, and the order in which they start and stop.
+///
+/// The order of a start is that of the declarations: local state first, then what talks to the bucket, then what
+/// serves programs. The order of an end is the reverse.
+final class Engine: Sendable {
+    /// What the parts need to be told.
+    struct Settings: Sendable {
+        var fileSystem = FileSystemOptions()
+        var limits: CacheLimits
+        var writeback: WritebackConfiguration
+        var defaults: RemoteDefaults
+        var flushInterval: Duration
+        var downloadConcurrency: Int
+    }
+
+    let journal: Journal
+    let cache: FileCache
+    let link: LinkMonitor
+    let fetcher: Fetcher
+    let writeback: Writeback
+    let fileSystem: FileSystem
+    private let flusher: Flusher
+    private let observed: ObservedStore
+
+    /// Opens the state directory's journal and data files, recovers what a former process left, and starts to bring
+    /// the bucket up to it.
+    ///
+    /// - Parameters:
+    ///   - source: the bucket's name; a state directory of another bucket is refused.
+    ///   - failure: why the store could not be reached just now: the mount starts offline.
+    init(
+        _ settings: Settings, source: String, store: any ObjectStore, state: StateDirectory, failure: StoreError?,
+        time: any TimeSource, logger: Logger
+    ) throws {
+        journal = try Journal(path: state.journalPath)
+        try Self.claim(journal, for: source, state)
+        cache = try FileCache(
+            journal: journal, disk: state.disk, limits: settings.limits, time: time, boot: .current(), logger: logger)
+        flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger)
+        link = LinkMonitor(time: time, logger: logger)
+        observed = ObservedStore(store, link: link)
+        let (link, changes) = (link, ChangeFeed())
+        fetcher = Fetcher(
+            store: observed, cache: cache, time: time, concurrency: settings.downloadConcurrency, logger: logger,
+            isOnline: { !link.isOffline })
+        let lister = Lister(
+            store: observed, journal: journal, time: time, timeToLive: settings.fileSystem.metadataTimeToLive,
+            defaults: settings.defaults, logger: logger, onChange: changes.report)
+        let fetcher = fetcher
+        writeback = Writeback(
+            store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,
+            materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+        fileSystem = try FileSystem(
+            cache: cache, fetcher: fetcher, lister: lister,
+            metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
+            options: settings.fileSystem, time: time, logger: logger)
+        let fileSystem = fileSystem
+        changes.listen { fileSystem.bucketChanged($0) }
+        link.start(probing: observed)
+        if let failure { link.assumeOffline(failure) }
+        if !settings.fileSystem.isReadOnly { try writeback.start() }
+    }
+
+    /// Ends all work in the background. What is not in the bucket is safe in the state directory.
+    func stop() async throws {
+        link.stop()
+        await writeback.stop()
+        flusher.stop()
+        try journal.close()
+    }
+
+    private static func claim(_ journal: Journal, for source: String, _ state: StateDirectory) throws {
+        let owner = try journal.write { transaction in
+            let owner = try transaction.property("source")
+            if owner == nil { try transaction.setProperty("source", source) }
+            return owner ?? source
+        }
+        guard owner == source else {
+            throw CacheError.unusable(
+                "the state directory \(state.path) belongs to \(owner): mount that, or name another --state-dir")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Testing
+
+@testable import Fuse
+
+/// What the layer computes without a kernel.
+@Suite struct PureTests {
+    @Test func mountinfoLinesAreRead() {
+        let table = MountTable(
+            parsing: """
+                36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+                40 36 0:50 / /data/my\\040robot\\134x rw,nosuid - fuse.sluice s3://bucket/a\\040b rw
+                nonsense
+                41 36 0:51 / / rw - ext4 /dev/vda rw
+                42 36 0:52 / /mnt2 rw shared:1 master:2 - tmpfs none rw
+                """)
+        #expect(table.mounts.count == 4)
+        #expect(table.mount(at: "/data/my robot\\x")?.source == "s3://bucket/a b")
+        #expect(table.mount(at: "/mnt2")?.type == "tmpfs")
+        #expect(table.mount(at: "/mnt") == nil)
+        #expect(table.mount(containing: "/data/my robot\\x/a/b")?.device == "0:50")
+        #expect(table.mount(containing: "/data/my robot")?.type == "ext4")
+        #expect(table.mount(containing: "/mnt2x")?.type == "ext4")
+    }
+
+    @Test func kernelVersionsAreOrdered() {
+        #expect(KernelVersion(release: "5.15.0-1053-aws") == KernelVersion(major: 5, minor: 15))
+        #expect(KernelVersion(release: "6.6.1") >= KernelVersion(major: 6, minor: 6))
+        #expect(KernelVersion(release: "5.15.0") < KernelVersion(major: 6, minor: 6))
+        #expect(KernelVersion(release: "6.18.44-fc-v669") > KernelVersion(major: 6, minor: 9))
+        #expect(KernelVersion(release: "strange") == KernelVersion(major: 0, minor: 0))
+    }
+
+    @Test func oneThreadAlwaysWaitsUntilTheBound() {
+        var count = WorkerCount()
+        count.started()
+        for _ in 1..<WorkerCount.maximum {
+            let another = count.taken()
+            #expect(another)
+            count.started()
+            #expect(count.idle == 1)
+        }
+        let another = count.taken()
+        #expect(!another)
+        #expect(count.idle == 0 && count.running == WorkerCount.maximum)
+    }
+
+    @Test func threadsBeyondTheIdleOnesEnd() {
+        var count = WorkerCount()
+        count.started()
+        for _ in 1..<5 where count.taken() { count.started() }
+        #expect(count.running == 5 && count.idle == 1)
+        let stays = (0..<3).map { _ in count.finished() }
+        #expect(stays == [true, false, false])
+        #expect(count.running == 3 && count.idle == 2)
+    }
+
+    @Test func theInitAnswerIsAmendedOnlyWhereTheKernelOffers() {
+        var answer = [UInt8](repeating: 0, count: 80)
+        #expect(InitExchange.amended(answer, offered: 0) == answer)
+        #expect(InitExchange.amended(answer, offered: 1 << 28)[31] == 0x10)
+        answer[4] = 0xFB
+        #expect(InitExchange.amended(answer, offered: 1 << 28) == answer)
+        #expect(InitExchange.amended([1, 2], offered: 1 << 28) == [1, 2])
+    }
+
+    @Test func optionsAreEscaped() {
+        let options = MountOptions(source: "s3://b/a,b\\c", allowOther: true, readOnly: true)
+        #expect(options.arguments.first == "fsname=s3://b/a\\,b\\\\c")
+        #expect(options.arguments.contains("allow_other") && options.arguments.contains("ro"))
+    }
+}

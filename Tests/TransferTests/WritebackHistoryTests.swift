@@ -28,6 +28,25 @@ import Testing
             if found != expected { break }
         }
     }
+
+    /// Until the first conflict, from which on programs would work on other files than the model thinks.
+    @Test func nothingIsLostInAnyHistoryWithOthersInTheBucket() async throws {
+        var conflicts = 0
+        for seed in Self.seeds {
+            let history = try History(seed: seed, hasOthers: true)
+            try await history.run()
+            try await history.finish()
+            let kept = Set(history.bucket.tree.values.map(\.bytes))
+            let files = history.machine.model.filter { $0.value.kind == .file }
+            let lost = files.filter { !kept.contains($0.value.bytes) && !history.replaced.contains($0.value.bytes) }
+            #expect(lost.isEmpty, "seed \(seed): written here")
+            #expect(history.theirs.filter { !kept.contains($0.value) }.isEmpty, "seed \(seed): written by others")
+            #expect(try history.machine.events(.error) == [], "seed \(seed)")
+            conflicts += try history.machine.events(.conflict).count
+            if !lost.isEmpty { break }
+        }
+        #expect(conflicts > Self.seeds.count / 20)
+    }
 }
 
 /// One history.
@@ -41,13 +60,19 @@ private final class History: @unchecked Sendable {
     var depth = 0
     let seed: UInt64
     let isVerbose: Bool
+    /// Whether somebody else writes into the bucket.
+    let hasOthers: Bool
+    /// What they wrote last, by key, and what they wrote over.
+    var theirs: [ObjectKey: [UInt8]] = [:]
+    var replaced: Set<[UInt8]> = []
 
     final class Hook: @unchecked Sendable {
         var call: () -> Void = {}
     }
 
-    init(seed: UInt64) throws {
+    init(seed: UInt64, hasOthers: Bool = false) throws {
         self.seed = seed
+        self.hasOthers = hasOthers
         isVerbose = ProcessInfo.processInfo.environment["SLUICE_SEED"] != nil
         random = SeededRandom(seed: seed)
         bucket = MemoryStore(multipartLimits: LocalMachine.limits)
@@ -62,6 +87,7 @@ private final class History: @unchecked Sendable {
         if random.oneIn(3) { faults.failAtRandom(oneIn: Int.random(in: 2...12, using: &random), seed: random.next()) }
         for _ in 0..<Int.random(in: 4...40, using: &random) {
             try await step()
+            if hasOthers, try !machine.events(.conflict).isEmpty { break }
             if crashes.isDead || random.oneIn(25) { try restart() }
         }
     }
@@ -121,12 +147,16 @@ private final class History: @unchecked Sendable {
         guard depth == 0, random.oneIn(6) else { return }
         depth += 1
         defer { depth -= 1 }
-        do { try work() } catch { Issue.record(error, "seed \(seed)") }
+        do {
+            if hasOthers, try !machine.events(.conflict).isEmpty { return }
+            try work()
+        } catch { Issue.record(error, "seed \(seed)") }
     }
 
     // MARK: Programs
 
     private func work() throws {
+        if hasOthers, random.oneIn(5) { return interfere() }
         let paths = machine.model.keys.sorted()
         let files = paths.filter { machine.model[$0]?.kind == .file }
         let path = newPath()
@@ -171,9 +201,22 @@ private final class History: @unchecked Sendable {
             log("chmod \(path)")
             try machine.setPermissions(path, permissions)
         default:
+            // What was evicted can be lost with the object.
+            guard !hasOthers else { return }
             log("evict")
             try machine.evict()
         }
+    }
+
+    /// Somebody else writes an object.
+    private func interfere() {
+        let path = newPath()
+        guard machine.model[path]?.kind ?? .file == .file else { return }
+        let key = ObjectKey(path)
+        log("other puts \(path)")
+        if let bytes = bucket.bytes(key) { replaced.insert(bytes) }
+        theirs[key] = random.bytes(16)
+        bucket.set(key, theirs[key] ?? [])
     }
 
     private func change(_ path: String) throws {

@@ -30,8 +30,9 @@ final class CacheFixture {
         return (journal, cache)
     }
 
-    /// What a new process finds; nothing is closed in order.
+    /// What a new process finds. Of the old one only the database is closed, which it would hold locked.
     func reopen() throws {
+        try journal.close()
         (journal, cache) = try Self.open(directory, limits, time, boot)
     }
 

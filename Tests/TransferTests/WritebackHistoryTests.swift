@@ -9,11 +9,12 @@ import Testing
 /// Whole histories of programs at work, faults and deaths, each from one seed: whatever happened, once the faults end
 /// the bucket becomes the local tree, and nothing else is in it.
 @Suite struct WritebackHistoryTests {
-    /// `SLUICE_HISTORIES` runs more of them, `SLUICE_SEED` one.
+    /// `SLUICE_HISTORIES` runs more of them, `SLUICE_FIRST_SEED` others, `SLUICE_SEED` one, step by step.
     private static var seeds: Range<UInt64> {
         let environment = ProcessInfo.processInfo.environment
         if let seed = environment["SLUICE_SEED"].flatMap({ UInt64($0) }) { return seed..<seed + 1 }
-        return 0..<(environment["SLUICE_HISTORIES"].flatMap { UInt64($0) } ?? 300)
+        let first = environment["SLUICE_FIRST_SEED"].flatMap { UInt64($0) } ?? 0
+        return first..<first + (environment["SLUICE_HISTORIES"].flatMap { UInt64($0) } ?? 300)
     }
 
     @Test func anyHistoryEndsWithTheLocalTreeInTheBucket() async throws {

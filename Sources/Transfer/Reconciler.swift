@@ -136,7 +136,7 @@ extension Reconciler {
     ) async throws {
         do {
             switch try plan(for: number, isUrgent: isUrgent) {
-            case .put(key, let condition): try await put(number, at: key, condition, progress)
+            case .put(key, let condition): try await put(number, at: key, condition, isUrgent: isUrgent, progress)
             case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
             default: break
             }
@@ -151,6 +151,11 @@ extension Reconciler {
                 WritebackPlan(snapshot, isUrgent: true) == .clear
             else { return }
             snapshot.inode.pending = []
+            if let attempt = snapshot.inode.attempt, attempt.key != snapshot.key {
+                // It went elsewhere and came back; what an unanswered upload there may have made is not wanted.
+                try transaction.bury(attempt.key, token: attempt.token)
+                snapshot.inode.attempt = nil
+            }
             try transaction.update(snapshot.inode)
         }
     }

@@ -12,11 +12,12 @@ extension Reconciler {
         to key: ObjectKey,
         _ condition: WriteCondition
     ) async throws {
-        guard let info = try await headIfPresent(source.key) else {
-            return try loseSource(number, source, replacement: nil)
+        let info = try await headIfPresent(source.key)
+        if let info, try adoptRewritten(info, of: number, source) { return }
+        guard let info, info.etag == source.etag else {
+            if try await adoptCopy(of: number, source, at: key) { return }
+            return try loseSource(number, source, replacement: info)
         }
-        if try adoptRewritten(info, of: number, source) { return }
-        guard info.etag == source.etag else { return try loseSource(number, source, replacement: info) }
         let token = makeToken()
         let attempt = try journal.write {
             try $0.beginAttempt(of: number, at: key, newToken: token, hasAllBytes: false)
@@ -40,6 +41,8 @@ extension Reconciler {
             let etag = try await copyBytes(of: source, to: attempt, metadata, condition)
             let object = RemoteObject(key: attempt.key, etag: etag, size: source.size)
             try settleCopy(attempt.inode.number, object, attributes: attributes, begun: attributes)
+        } catch let error as StoreError where error.kind == .unsupported || error.kind == .tooLarge {
+            try sendInstead(attempt.inode.number, error)
         } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
             // In place, the next look at the source tells what happened.
             if source.key != attempt.key { try await settleRefusal(of: attempt, source, attributes) }
@@ -115,6 +118,29 @@ extension Reconciler {
                 try transaction.removeMultipart(of: number)
                 try transaction.settle(number, outcome, sequence: sequence)
             }
+        }
+    }
+
+    /// A copy took effect before its source went, and the answer was lost.
+    private func adoptCopy(of number: InodeNumber, _ source: RemoteObject, at key: ObjectKey) async throws -> Bool {
+        let attempt = try journal.read { try $0.inode(number) }?.attempt
+        guard let attempt, attempt.key == key, key != source.key, let info = try await headIfPresent(key),
+            info.size == source.size, PosixMetadata(decoding: info.metadata).uploadToken == attempt.token
+        else { return false }
+        try settleCopy(number, RemoteObject(info), attributes: PosixMetadata(decoding: info.metadata), begun: nil)
+        return true
+    }
+
+    /// The store cannot copy the object: its bytes go through this machine.
+    private func sendInstead(_ number: InodeNumber, _ error: StoreError) throws {
+        logger.warning(
+            "the store cannot copy an object, which is sent again instead",
+            metadata: ["ino": "\(number)", "error": "\(error)"]
+        )
+        try journal.write { transaction in
+            guard var inode = try transaction.inode(number) else { return }
+            inode.pending.insert(.content)
+            try transaction.update(inode)
         }
     }
 

@@ -19,11 +19,13 @@ extension Reconciler {
         guard let multipart = try await openMultipart(for: upload) else { return }
         do {
             let parts = try await sendParts(multipart, of: upload, progress)
-            guard !upload.isOutdated, try isWanted(upload) else { return }
+            guard
+                try parts.count == multipart.plan.count && isWanted(upload) && holds(parts, of: upload, multipart.plan)
+            else { return }
             let etag = try await store.completeMultipartUpload(
                 upload.key,
                 upload: multipart.record.id,
-                parts: parts,
+                parts: parts.map(\.part),
                 condition: upload.condition
             )
             try await finish(multipart, of: upload, etag: etag)
@@ -49,6 +51,19 @@ extension Reconciler {
         }
         let carried = multipart.isResumed ? PosixMetadata(decoding: info.metadata) : nil
         try finish(upload, as: RemoteObject(info), carrying: carried)
+    }
+
+    /// Whether the parts together are the file as it was at one moment.
+    ///
+    /// If it has not changed since the first was read, they are. If it has, they are when a second reading finds the
+    /// bytes of each as they were sent: then all were there between the last reading of the first round and the first
+    /// of the second. What was appended meanwhile is for the next upload.
+    private func holds(_ parts: [PartRecord], of upload: FileUpload, _ plan: PartPlan) throws -> Bool {
+        guard upload.isOutdated else { return true }
+        return try upload.isUrgent
+            && parts.allSatisfy {
+                try UploadSource.md5(of: upload.file, range: plan.range($0.part.number)) == $0.md5
+            }
     }
 
     /// Whether the file is still to be at the key.
@@ -159,21 +174,22 @@ extension Reconciler {
 // MARK: Parts
 
 extension Reconciler {
+    /// Sends the parts that the store does not have yet; ascending. Ends early, with fewer parts than planned, when
+    /// the file was deleted, renamed or changed: what changed is sent by the next try, with all that has changed then.
     private func sendParts(
         _ multipart: Multipart,
         of upload: FileUpload,
         _ progress: UploadProgress
-    ) async throws -> [UploadedPart] {
-        try await withThrowingTaskGroup(of: UploadedPart.self) { group in
-            var parts: [UploadedPart] = []
+    ) async throws -> [PartRecord] {
+        try await withThrowingTaskGroup(of: PartRecord.self) { group in
+            var parts: [PartRecord] = []
             for number in 1...multipart.plan.count {
                 if number > settings.partConcurrency, let part = try await group.next() { parts.append(part) }
-                // What changed is sent by the next try, with all that has changed until then.
-                if upload.isOutdated { break }
+                guard upload.isUrgent || !upload.isOutdated, try isWanted(upload) else { break }
                 group.addTask { try await self.sendPart(number, multipart, of: upload, progress) }
             }
             for try await part in group { parts.append(part) }
-            return parts.sorted { $0.number < $1.number }
+            return parts.sorted { $0.part.number < $1.part.number }
         }
     }
 
@@ -182,13 +198,14 @@ extension Reconciler {
         _ multipart: Multipart,
         of upload: FileUpload,
         _ progress: UploadProgress
-    ) async throws -> UploadedPart {
+    ) async throws -> PartRecord {
+        try Task.checkCancellation()
         let range = multipart.plan.range(number)
         if let known = multipart.sent[number], known.part.size == range.length,
             try UploadSource.md5(of: upload.file, range: range) == known.md5
         {
             progress.skip(range.length)
-            return known.part
+            return known
         }
         let body = UploadSource(upload.file, range: range, progress: progress)
         do {
@@ -199,23 +216,20 @@ extension Reconciler {
                 body: body
             )
             body.finish()
-            try journalPart(part, md5: body.md5 ?? UploadSource.md5(of: upload.file, range: range), multipart, upload)
-            return part
+            // A body that was not read in order has no digest, and no later bytes will look like it.
+            let record = PartRecord(part: part, md5: body.md5 ?? "")
+            try journalPart(record, multipart, upload)
+            return record
         } catch {
             body.abandon()
             throw error
         }
     }
 
-    private func journalPart(
-        _ part: UploadedPart,
-        md5: String,
-        _ multipart: Multipart,
-        _ upload: FileUpload
-    ) throws {
+    private func journalPart(_ record: PartRecord, _ multipart: Multipart, _ upload: FileUpload) throws {
         try journal.write { transaction in
             guard try transaction.multipart(of: upload.file.inode) == multipart.record else { return }
-            try transaction.setPart(PartRecord(part: part, md5: md5), of: upload.file.inode)
+            try transaction.setPart(record, of: upload.file.inode)
         }
     }
 }

@@ -9,10 +9,11 @@ extension Reconciler {
         _ number: InodeNumber,
         at key: ObjectKey,
         _ condition: WriteCondition,
+        isUrgent: Bool,
         _ progress: UploadProgress
     ) async throws {
         switch try journal.read({ try $0.inode(number) })?.kind {
-        case .file: try await putFile(number, at: key, condition, progress)
+        case .file: try await putFile(number, at: key, condition, isUrgent: isUrgent, progress)
         case .directory, .symbolicLink: try await putBody(number, at: key, condition)
         case nil: break
         }
@@ -22,12 +23,14 @@ extension Reconciler {
         _ number: InodeNumber,
         at key: ObjectKey,
         _ condition: WriteCondition,
+        isUrgent: Bool,
         _ progress: UploadProgress
     ) async throws {
         let file = try cache.acquire(number)
         defer { cache.release(file) }
         try await makeComplete(file)
-        guard let upload = try beginUpload(of: file, at: key, condition) else { return }
+        guard var upload = try beginUpload(of: file, at: key, condition) else { return }
+        upload.isUrgent = isUrgent
         progress.start(total: upload.version.size)
         if PartPlan.isMultipart(
             size: upload.version.size,
@@ -176,6 +179,8 @@ struct FileUpload: Sendable {
     let attributes: PosixMetadata
     /// The row's attributes when it was begun.
     let begun: PosixMetadata
+    /// Somebody waits for the bucket: a file that goes on growing is sent up to the size it had.
+    var isUrgent = false
 
     var metadata: [String: String] {
         var sent = attributes

@@ -9,11 +9,12 @@ import Testing
 /// Whole histories of programs at work, faults and deaths, each from one seed: whatever happened, once the faults end
 /// the bucket becomes the local tree, and nothing else is in it.
 @Suite struct WritebackHistoryTests {
-    /// `SLUICE_HISTORIES` runs more of them, `SLUICE_SEED` one.
+    /// `SLUICE_HISTORIES` runs more of them, `SLUICE_FIRST_SEED` others, `SLUICE_SEED` one, step by step.
     private static var seeds: Range<UInt64> {
         let environment = ProcessInfo.processInfo.environment
         if let seed = environment["SLUICE_SEED"].flatMap({ UInt64($0) }) { return seed..<seed + 1 }
-        return 0..<(environment["SLUICE_HISTORIES"].flatMap { UInt64($0) } ?? 300)
+        let first = environment["SLUICE_FIRST_SEED"].flatMap { UInt64($0) } ?? 0
+        return first..<first + (environment["SLUICE_HISTORIES"].flatMap { UInt64($0) } ?? 300)
     }
 
     @Test func anyHistoryEndsWithTheLocalTreeInTheBucket() async throws {
@@ -28,6 +29,25 @@ import Testing
             if found != expected { break }
         }
     }
+
+    /// Until the first conflict, from which on programs would work on other files than the model thinks.
+    @Test func nothingIsLostInAnyHistoryWithOthersInTheBucket() async throws {
+        var conflicts = 0
+        for seed in Self.seeds {
+            let history = try History(seed: seed, hasOthers: true)
+            try await history.run()
+            try await history.finish()
+            let kept = Set(history.bucket.tree.values.map(\.bytes))
+            let files = history.machine.model.filter { $0.value.kind == .file }
+            let lost = files.filter { !kept.contains($0.value.bytes) && !history.replaced.contains($0.value.bytes) }
+            #expect(lost.isEmpty, "seed \(seed): written here")
+            #expect(history.theirs.filter { !kept.contains($0.value) }.isEmpty, "seed \(seed): written by others")
+            #expect(try history.machine.events(.error) == [], "seed \(seed)")
+            conflicts += try history.machine.events(.conflict).count
+            if !lost.isEmpty { break }
+        }
+        #expect(conflicts > Self.seeds.count / 20)
+    }
 }
 
 /// One history.
@@ -41,13 +61,19 @@ private final class History: @unchecked Sendable {
     var depth = 0
     let seed: UInt64
     let isVerbose: Bool
+    /// Whether somebody else writes into the bucket.
+    let hasOthers: Bool
+    /// What they wrote last, by key, and what they wrote over.
+    var theirs: [ObjectKey: [UInt8]] = [:]
+    var replaced: Set<[UInt8]> = []
 
     final class Hook: @unchecked Sendable {
         var call: () -> Void = {}
     }
 
-    init(seed: UInt64) throws {
+    init(seed: UInt64, hasOthers: Bool = false) throws {
         self.seed = seed
+        self.hasOthers = hasOthers
         isVerbose = ProcessInfo.processInfo.environment["SLUICE_SEED"] != nil
         random = SeededRandom(seed: seed)
         bucket = MemoryStore(multipartLimits: LocalMachine.limits)
@@ -62,6 +88,7 @@ private final class History: @unchecked Sendable {
         if random.oneIn(3) { faults.failAtRandom(oneIn: Int.random(in: 2...12, using: &random), seed: random.next()) }
         for _ in 0..<Int.random(in: 4...40, using: &random) {
             try await step()
+            if hasOthers, try !machine.events(.conflict).isEmpty { break }
             if crashes.isDead || random.oneIn(25) { try restart() }
         }
     }
@@ -121,12 +148,16 @@ private final class History: @unchecked Sendable {
         guard depth == 0, random.oneIn(6) else { return }
         depth += 1
         defer { depth -= 1 }
-        do { try work() } catch { Issue.record(error, "seed \(seed)") }
+        do {
+            if hasOthers, try !machine.events(.conflict).isEmpty { return }
+            try work()
+        } catch { Issue.record(error, "seed \(seed)") }
     }
 
     // MARK: Programs
 
     private func work() throws {
+        if hasOthers, random.oneIn(5) { return interfere() }
         let paths = machine.model.keys.sorted()
         let files = paths.filter { machine.model[$0]?.kind == .file }
         let path = newPath()
@@ -171,9 +202,22 @@ private final class History: @unchecked Sendable {
             log("chmod \(path)")
             try machine.setPermissions(path, permissions)
         default:
+            // What was evicted can be lost with the object.
+            guard !hasOthers else { return }
             log("evict")
             try machine.evict()
         }
+    }
+
+    /// Somebody else writes an object.
+    private func interfere() {
+        let path = newPath()
+        guard machine.model[path]?.kind ?? .file == .file else { return }
+        let key = ObjectKey(path)
+        log("other puts \(path)")
+        if let bytes = bucket.bytes(key) { replaced.insert(bytes) }
+        theirs[key] = random.bytes(16)
+        bucket.set(key, theirs[key] ?? [])
     }
 
     private func change(_ path: String) throws {

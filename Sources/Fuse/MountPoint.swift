@@ -15,7 +15,7 @@ struct MountPoint {
         try checkEmpty()
     }
 
-    private static func checkSystem(_ options: MountOptions) throws(FuseError) {
+    static func checkSystem(_ options: MountOptions) throws(FuseError) {
         guard access("/dev/fuse", F_OK) == 0 else { throw .noDevice }
         guard geteuid() != 0 else { return }
         let places = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"]

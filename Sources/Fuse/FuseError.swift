@@ -3,6 +3,7 @@ import SystemPackage
 /// Why a directory could not be mounted: each is one sentence for a person and says what to do.
 public enum FuseError: Error, Equatable, Sendable, CustomStringConvertible {
     case noDevice
+    case deviceForbidden
     case noHelper
     case allowOtherForbidden
     case mountPointMissing(String)
@@ -22,6 +23,9 @@ public enum FuseError: Error, Equatable, Sendable, CustomStringConvertible {
         case .noDevice:
             "/dev/fuse does not exist: load the module with `modprobe fuse`, or start the container with "
                 + "`--device /dev/fuse --cap-add SYS_ADMIN`"
+        case .deviceForbidden:
+            "/dev/fuse may be opened by root alone here: let all users open it with `chmod 666 /dev/fuse`, as udev does, "
+                + "or mount as root"
         case .noHelper:
             "mounting without root needs the program fusermount3: install the package fuse3, or mount as root"
         case .allowOtherForbidden:

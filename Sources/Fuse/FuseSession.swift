@@ -48,6 +48,11 @@ public final class FuseSession: Sendable {
     /// The version of libfuse that runs.
     public static var libraryVersion: String { String(cString: fuse_pkgversion()) }
 
+    /// Throws what this machine lacks for any mount.
+    public static func checkSystem(_ options: MountOptions) throws(FuseError) {
+        try MountPoint.checkSystem(options)
+    }
+
     /// Throws what would keep ``mount(at:)`` from mounting; changes nothing.
     public static func check(mountPoint: String, options: MountOptions) throws(FuseError) {
         _ = try MountPoint(checking: mountPoint, options: options)

@@ -15,9 +15,10 @@ struct MountPoint {
         try checkEmpty()
     }
 
-    private static func checkSystem(_ options: MountOptions) throws(FuseError) {
+    static func checkSystem(_ options: MountOptions) throws(FuseError) {
         guard access("/dev/fuse", F_OK) == 0 else { throw .noDevice }
         guard geteuid() != 0 else { return }
+        guard access("/dev/fuse", R_OK | W_OK) == 0 else { throw .deviceForbidden }
         let places = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"]
         guard places.contains(where: { access($0 + "/fusermount3", X_OK) == 0 }) else { throw .noHelper }
         if options.allowOther, !othersMayBeAllowed() { throw .allowOtherForbidden }

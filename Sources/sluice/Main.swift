@@ -17,7 +17,7 @@ struct SluiceCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             MountCommand.self, UnmountCommand.self, SyncCommand.self, StatusCommand.self, PauseCommand.self,
-            ResumeCommand.self,
+            ResumeCommand.self, CheckCommand.self,
         ])
 }
 
@@ -27,7 +27,7 @@ enum Main {
     static func main() async {
         do {
             var command = try SluiceCommand.parseAsRoot()
-            if let mount = command as? MountCommand, mount.foreground { TerminationSignals.block() }
+            if let mount = command as? MountCommand, mount.foreground { try TerminationSignals.capture() }
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

@@ -127,6 +127,21 @@ import Testing
         mount.fileSystem.letGo()
     }
 
+    /// Whichever thread the kernel picks for the signal.
+    @Test func aTerminationSignalIsHeardOnce() throws {
+        try TerminationSignals.capture()
+        let heard = SharedResult()
+        let mount = try TestMount()
+        try TerminationSignals.wait { number in
+            heard.set(number)
+            mount.session.stop()
+        }
+        kill(getpid(), SIGTERM)
+        #expect(mount.session.join() == .stopped)
+        #expect(heard.value == SIGTERM)
+        rmdir(mount.path)
+    }
+
     @Test func sessionsFollowEachOther() throws {
         for _ in 0..<20 {
             let mount = try TestMount()

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,3 +60,27 @@ void *sluice_fuse_thread_buffer(size_t size) {
 }
 
 int sluice_o_direct(void) { return O_DIRECT; }
+
+static int signal_pipe[2] = {-1, -1};
+
+static void note_signal(int number) {
+    int saved = errno;
+    unsigned char byte = (unsigned char)number;
+    ssize_t written = write(signal_pipe[1], &byte, 1);
+    (void)written;
+    errno = saved;
+}
+
+int sluice_catch_termination_signals(void) {
+    if (signal_pipe[0] >= 0) return signal_pipe[0];
+    if (pipe2(signal_pipe, O_CLOEXEC) != 0) return -1;
+    fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
+        if (sigaction(numbers[index], &action, NULL) != 0) return -1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return signal_pipe[0];
+}

@@ -66,3 +66,7 @@ static inline int sluice_fuse_reply_copy(fuse_req_t request, int descriptor, off
 
 // Its value differs between architectures, and Swift does not see it.
 int sluice_o_direct(void);
+
+// From now on SIGTERM, SIGINT and SIGHUP put their number, one byte, into the pipe whose read end is returned (-1 and
+// errno on failure), and SIGPIPE does nothing. Not thread-safe; later calls return the same pipe.
+int sluice_catch_termination_signals(void);

@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+@testable import sluice
+
+/// Configuration: sources, their order, and what is wrong with them.
+@Suite struct SettingsTests {
+    private func settings(
+        file: String? = nil,
+        environment: [String: String] = [:],
+        options: [String] = [],
+        flags: [(key: String, value: String)] = []
+    ) throws(CommandFailure) -> Settings {
+        try SettingsSources.settings(file: file, environment: environment, options: options, flags: flags)
+    }
+
+    private func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
+        let path = FileManager.default.temporaryDirectory.path + "/sluice-\(UUID().uuidString).toml"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
+    }
+
+    private func message(_ body: () throws -> some Any) throws -> String {
+        do {
+            _ = try body()
+        } catch let failure as CommandFailure {
+            #expect(failure.code == .usage)
+            return failure.description
+        }
+        Issue.record("nothing was refused")
+        return ""
+    }
+
+    @Test func laterSourcesWin() throws {
+        try withFile(
+            "upload_delay = \"10s\"\nmetadata_ttl = \"10s\"\nflush_interval = \"10s\"\ncache_limit = \"1GiB\"\n"
+        ) { file in
+            let settings = try settings(
+                file: file,
+                environment: ["SLUICE_METADATA_TTL": "20s", "SLUICE_FLUSH_INTERVAL": "20s", "HOME": "/"],
+                options: ["flush_interval=30s,_netdev,x-systemd.automount,noauto"],
+                flags: [("cache_limit", "2GiB")]
+            )
+            #expect(settings.uploadDelay == .seconds(10))
+            #expect(settings.metadataTTL == .seconds(20))
+            #expect(settings.flushInterval == .seconds(30))
+            #expect(settings.cacheLimit == 2 << 30)
+            #expect(settings.uploadConcurrency == Settings().uploadConcurrency)
+        }
+    }
+
+    @Test func mistakesInAFileNameTheirLine() throws {
+        try withFile("# robot 7\nupload_delay = \"1s\"\nuplaod_delay = \"1s\"\n") { file in
+            let text = try message { try settings(file: file) }
+            #expect(text.contains("line 3") && text.contains("uplaod_delay"))
+        }
+        try withFile("upload_delay = \"1\"\n") { file in
+            let text = try message { try settings(file: file) }
+            #expect(text.contains("line 1") && text.contains("upload_delay"))
+        }
+        try withFile("a = 1\nnonsense\n") { file in
+            let text = try message { try settings(file: file) }
+            #expect(text.contains("line 2"))
+        }
+    }
+
+    @Test func mistakesElsewhereNameTheirPlace() throws {
+        #expect(try message { try settings(environment: ["SLUICE_NONSENSE": "1"]) }.contains("SLUICE_NONSENSE"))
+        #expect(try message { try settings(options: ["cache_limit=lots"]) }.contains("-o cache_limit=lots"))
+        #expect(try message { try settings(options: ["nonsense"]) }.contains("nonsense"))
+        #expect(try message { try settings(flags: [("umask", "999")]) }.contains("--umask"))
+        #expect(try message { try settings(file: "/nonexistent/sluice.toml") }.contains("/nonexistent/sluice.toml"))
+    }
+
+    @Test func fstabSaysReadOnlyAndReadWrite() throws {
+        #expect(try settings(options: ["ro"]).isReadOnly)
+        #expect(try !settings(options: ["ro,rw"]).isReadOnly)
+        #expect(try settings(options: ["uid=1000,gid=100,umask=027,allow_other"]).umask == 0o027)
+    }
+}

@@ -13,7 +13,10 @@ extension FuseSession {
     }
 
     func setAttributes(
-        _ request: KernelRequest, inode: fuse_ino_t, status: UnsafeMutablePointer<stat>?, valid: Int32
+        _ request: KernelRequest,
+        inode: fuse_ino_t,
+        status: UnsafeMutablePointer<stat>?,
+        valid: Int32
     ) {
         guard let status else { return RequestReply(request).fail(.invalidArgument) }
         let change = AttributeChange(status.pointee, valid: valid)
@@ -31,7 +34,8 @@ extension FuseSession {
     }
 
     private func answerAttributes(
-        _ request: KernelRequest, _ operation: () throws(Errno) -> (FileAttributes, timeToLive: Duration)
+        _ request: KernelRequest,
+        _ operation: () throws(Errno) -> (FileAttributes, timeToLive: Duration)
     ) {
         let reply = RequestReply(request)
         switch Result(catching: operation) {

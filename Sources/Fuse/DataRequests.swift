@@ -7,7 +7,10 @@ import SystemPackage
 
 extension FuseSession {
     func create(
-        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t,
+        _ request: KernelRequest,
+        parent: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        mode: mode_t,
         _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         let reply = RequestReply(request)
@@ -15,8 +18,12 @@ extension FuseSession {
         let openMode = OpenMode(flags: information.pointee.flags)
         let result = Result { () throws(Errno) in
             try operations.create(
-                try FileName(kernelName: name), in: InodeNumber(rawValue: parent),
-                permissions: UInt16(mode & 0o7777), mode: openMode, caller: request.caller)
+                try FileName(kernelName: name),
+                in: InodeNumber(rawValue: parent),
+                permissions: UInt16(mode & 0o7777),
+                mode: openMode,
+                caller: request.caller
+            )
         }
         switch result {
         case .success((let entry, let file)):
@@ -42,11 +49,15 @@ extension FuseSession {
                 return false
             },
             giveBack: { [operations] file in operations.release(file.handle) },
-            operation: { operations.open(InodeNumber(rawValue: inode), mode: mode, reply: $0) })
+            operation: { operations.open(InodeNumber(rawValue: inode), mode: mode, reply: $0) }
+        )
     }
 
     func read(
-        _ request: KernelRequest, size: Int, offset: Int, _ information: UnsafeMutablePointer<fuse_file_info>?
+        _ request: KernelRequest,
+        size: Int,
+        offset: Int,
+        _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         guard let information else { return RequestReply(request).fail(.badFileDescriptor) }
         let handle = HandleNumber(rawValue: information.pointee.fh)
@@ -59,12 +70,15 @@ extension FuseSession {
                 }
                 return true
             },
-            operation: { operations.read(handle, offset: Int64(offset), count: size, reply: $0) })
+            operation: { operations.read(handle, offset: Int64(offset), count: size, reply: $0) }
+        )
     }
 
     /// The bytes go from the request to the local file without a stop in between.
     func write(
-        _ request: KernelRequest, buffer: UnsafeMutablePointer<fuse_bufvec>?, offset: Int,
+        _ request: KernelRequest,
+        buffer: UnsafeMutablePointer<fuse_bufvec>?,
+        offset: Int,
         _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         let reply = RequestReply(request)
@@ -72,7 +86,9 @@ extension FuseSession {
         let size = fuse_buf_size(buffer)
         let result = Result { () throws(Errno) in
             try operations.write(
-                HandleNumber(rawValue: information.pointee.fh), offset: Int64(offset), count: size
+                HandleNumber(rawValue: information.pointee.fh),
+                offset: Int64(offset),
+                count: size
             ) { descriptor, offset throws(Errno) in
                 let moved = sluice_fuse_copy_to_descriptor(buffer, size, descriptor, Int(offset))
                 guard moved >= 0 else { throw Errno(rawValue: Int32(-moved)) }
@@ -91,7 +107,9 @@ extension FuseSession {
     }
 
     func synchronize(
-        _ request: KernelRequest, dataOnly: Bool, _ information: UnsafeMutablePointer<fuse_file_info>?
+        _ request: KernelRequest,
+        dataOnly: Bool,
+        _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
         answer(request) { () throws(Errno) in try operations.synchronize(handle, dataOnly: dataOnly) }

@@ -25,7 +25,8 @@ final class DeferredReply<Value: Sendable>: ParkedReply, Sendable {
     private let giveBack: @Sendable (Value) -> Void
 
     init(
-        _ request: KernelRequest, parked: ParkedReplies,
+        _ request: KernelRequest,
+        parked: ParkedReplies,
         send: @escaping @Sendable (consuming RequestReply, Result<Value, Errno>) -> Bool,
         giveBack: @escaping @Sendable (Value) -> Void
     ) {

@@ -39,7 +39,13 @@ struct DirectoryPage {
         var parameters = entry.entry.map { fuse_entry_param($0) } ?? fuse_entry_param()
         if entry.entry == nil { parameters.attr = Self.status(entry) }
         return fuse_add_direntry_plus(
-            request.raw, free, memory.count - count, entry.name, &parameters, Int(entry.nextOffset))
+            request.raw,
+            free,
+            memory.count - count,
+            entry.name,
+            &parameters,
+            Int(entry.nextOffset)
+        )
     }
 
     private var free: UnsafeMutablePointer<CChar>? {

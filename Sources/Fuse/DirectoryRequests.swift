@@ -7,7 +7,9 @@ import SystemPackage
 
 extension FuseSession {
     func openDirectory(
-        _ request: KernelRequest, inode: fuse_ino_t, _ information: UnsafeMutablePointer<fuse_file_info>?
+        _ request: KernelRequest,
+        inode: fuse_ino_t,
+        _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         answerLater(
             request,
@@ -22,19 +24,25 @@ extension FuseSession {
                 return false
             },
             giveBack: { [operations] handle in operations.releaseDirectory(handle) },
-            operation: { operations.openDirectory(InodeNumber(rawValue: inode), reply: $0) })
+            operation: { operations.openDirectory(InodeNumber(rawValue: inode), reply: $0) }
+        )
     }
 
     func readDirectory(
-        _ request: KernelRequest, size: Int, offset: Int, _ information: UnsafeMutablePointer<fuse_file_info>?,
+        _ request: KernelRequest,
+        size: Int,
+        offset: Int,
+        _ information: UnsafeMutablePointer<fuse_file_info>?,
         withAttributes: Bool
     ) {
         let reply = RequestReply(request)
         guard let handle = Self.handle(information) else { return reply.fail(.badFileDescriptor) }
         guard let memory = sluice_fuse_thread_buffer(size) else { return reply.fail(.noMemory) }
         var page = DirectoryPage(
-            request: request, memory: UnsafeMutableRawBufferPointer(start: memory, count: size),
-            withAttributes: withAttributes)
+            request: request,
+            memory: UnsafeMutableRawBufferPointer(start: memory, count: size),
+            withAttributes: withAttributes
+        )
         let result = Result { () throws(Errno) in
             try operations.readDirectory(handle, offset: Int64(offset), withAttributes: withAttributes) { entry in
                 page.append(entry)

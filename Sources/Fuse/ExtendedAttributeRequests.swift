@@ -7,7 +7,10 @@ import SystemPackage
 
 extension FuseSession {
     func extendedAttribute(
-        _ request: KernelRequest, inode: fuse_ino_t, name: UnsafePointer<CChar>?, capacity: Int
+        _ request: KernelRequest,
+        inode: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        capacity: Int
     ) {
         answerValue(request, capacity: capacity) { () throws(Errno) in
             try operations.extendedAttribute(try Self.attributeName(name), of: InodeNumber(rawValue: inode))
@@ -22,13 +25,19 @@ extension FuseSession {
     }
 
     func setExtendedAttribute(
-        _ request: KernelRequest, inode: fuse_ino_t, name: UnsafePointer<CChar>?, value: UnsafeRawBufferPointer,
+        _ request: KernelRequest,
+        inode: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        value: UnsafeRawBufferPointer,
         flags: Int32
     ) {
         answer(request) { () throws(Errno) in
             try operations.setExtendedAttribute(
-                try Self.attributeName(name), to: Array(value), of: InodeNumber(rawValue: inode),
-                mode: try Self.mode(flags))
+                try Self.attributeName(name),
+                to: Array(value),
+                of: InodeNumber(rawValue: inode),
+                mode: try Self.mode(flags)
+            )
         }
     }
 

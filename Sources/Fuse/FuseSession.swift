@@ -33,7 +33,10 @@ public final class FuseSession: Sendable {
 
     /// `kernelCache` is the one that `operations` was given; the session makes it work.
     public init(
-        operations: any FileSystemOperations, options: MountOptions, kernelCache: FuseKernelCache, logger: Logger
+        operations: any FileSystemOperations,
+        options: MountOptions,
+        kernelCache: FuseKernelCache,
+        logger: Logger
     ) {
         self.operations = operations
         self.options = options

@@ -5,11 +5,14 @@ import SystemPackage
 /// The first request and its answer, in which the kernel and libfuse agree on the protocol; done before any thread
 /// starts, so that the mount answers as soon as they do.
 ///
-/// libfuse (to 3.18 at least) has no name for FUSE_HANDLE_KILLPRIV_V2, without which the kernel asks for
-/// `security.capability` before every write(2). So its answer is caught on the way, in a pipe that takes the place of
-/// the device, and sent on with that flag. Layouts: include/uapi/linux/fuse.h.
+/// libfuse has no name for FUSE_HANDLE_KILLPRIV_V2, without which the kernel asks for `security.capability` before
+/// every write(2); and it never sends FUSE_PARALLEL_DIROPS (seen with 3.14), without which one lookup that waits for
+/// the network holds up all others in its directory. So its answer is caught on the way, in a pipe that takes the place
+/// of the device, and sent on with those flags. Layouts: include/uapi/linux/fuse.h.
 struct InitExchange {
     private static let handleKillPrivilegesV2: UInt32 = 1 << 28
+    private static let parallelDirectoryOperations: UInt32 = 1 << 18
+    private static let added = handleKillPrivilegesV2 | parallelDirectoryOperations
     /// Of `flags` in the request (`fuse_in_header`, `fuse_init_in`) and in the answer (`fuse_out_header`,
     /// `fuse_init_out`), in bytes.
     private static let requestFlagsOffset = 40 + 12
@@ -30,7 +33,9 @@ struct InitExchange {
         while true {
             let count = fuse_session_receive_buf(session.raw, &buffer)
             if count > 0 { return }
-            guard count == -EINTR || count == -EAGAIN else { throw count == 0 ? .operationNotSupportedByDevice : Errno(rawValue: -count) }
+            guard count == -EINTR || count == -EAGAIN else {
+                throw count == 0 ? .operationNotSupportedByDevice : Errno(rawValue: -count)
+            }
         }
     }
 
@@ -61,13 +66,13 @@ struct InitExchange {
         guard count == answer.count else { throw Errno(rawValue: sluice_errno()) }
     }
 
-    /// The answer with the flag set, if it is one of success and the kernel offers the flag.
+    /// The answer with those of the flags set that the kernel offers, if it is one of success.
     static func amended(_ answer: [UInt8], offered: UInt32) -> [UInt8] {
-        guard offered & handleKillPrivilegesV2 != 0, answer.count >= answerFlagsOffset + 4,
+        guard answer.count >= answerFlagsOffset + 4,
             answer[4..<8].allSatisfy({ $0 == 0 })
         else { return answer }
         var answer = answer
-        let flags = answer.withUnsafeBytes { Self.flags($0, answerFlagsOffset) } | handleKillPrivilegesV2
+        let flags = answer.withUnsafeBytes { Self.flags($0, answerFlagsOffset) } | offered & added
         withUnsafeBytes(of: flags) { answer.replaceSubrange(answerFlagsOffset..<answerFlagsOffset + 4, with: $0) }
         return answer
     }

@@ -21,7 +21,10 @@ struct KernelRequest: @unchecked Sendable {
     var caller: Caller {
         let context = fuse_req_ctx(raw).pointee
         return Caller(
-            userID: context.uid, groupID: context.gid, processID: context.pid,
-            umask: UInt16(truncatingIfNeeded: context.umask))
+            userID: context.uid,
+            groupID: context.gid,
+            processID: context.pid,
+            umask: UInt16(truncatingIfNeeded: context.umask)
+        )
     }
 }

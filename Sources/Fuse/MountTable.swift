@@ -44,8 +44,11 @@ public struct MountTable: Sendable {
         guard let separator = fields.firstIndex(of: "-"), separator >= 6, fields.count > separator + 2
         else { return nil }
         return Mount(
-            device: String(fields[2]), mountPoint: unescape(fields[4]), type: unescape(fields[separator + 1]),
-            source: unescape(fields[separator + 2]))
+            device: String(fields[2]),
+            mountPoint: unescape(fields[4]),
+            type: unescape(fields[separator + 1]),
+            source: unescape(fields[separator + 2])
+        )
     }
 
     /// Space, tab, newline and backslash are written as three octal digits.

@@ -21,7 +21,8 @@ extension FuseSession {
                     return false
                 },
                 giveBack: { [operations] entry in operations.forget(entry.attributes.inode, count: 1) },
-                operation: { operations.lookup(name, in: InodeNumber(rawValue: parent), reply: $0) })
+                operation: { operations.lookup(name, in: InodeNumber(rawValue: parent), reply: $0) }
+            )
         }
     }
 
@@ -45,18 +46,26 @@ extension FuseSession {
                 }
                 return true
             },
-            operation: { operations.readSymbolicLink(InodeNumber(rawValue: inode), reply: $0) })
+            operation: { operations.readSymbolicLink(InodeNumber(rawValue: inode), reply: $0) }
+        )
     }
 
     func makeSymbolicLink(
-        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, target: UnsafePointer<CChar>?
+        _ request: KernelRequest,
+        parent: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        target: UnsafePointer<CChar>?
     ) {
         guard let target, let target = String(validatingCString: target) else {
             return RequestReply(request).fail(.illegalByteSequence)
         }
         answerEntry(request, name) { name throws(Errno) in
             try operations.makeSymbolicLink(
-                name, in: InodeNumber(rawValue: parent), target: target, caller: request.caller)
+                name,
+                in: InodeNumber(rawValue: parent),
+                target: target,
+                caller: request.caller
+            )
         }
     }
 
@@ -67,17 +76,27 @@ extension FuseSession {
 
     /// Devices, sockets and pipes have no place in a bucket: EPERM, as mknod(2) says.
     func makeNode(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t) {
-        guard [0, mode_t(S_IFREG)].contains(mode & mode_t(S_IFMT)) else { return RequestReply(request).fail(.notPermitted) }
+        guard [0, mode_t(S_IFREG)].contains(mode & mode_t(S_IFMT)) else {
+            return RequestReply(request).fail(.notPermitted)
+        }
         answerEntry(request, name) { name throws(Errno) in
             try operations.makeFile(
-                name, in: InodeNumber(rawValue: parent), permissions: UInt16(mode & 0o7777), caller: request.caller)
+                name,
+                in: InodeNumber(rawValue: parent),
+                permissions: UInt16(mode & 0o7777),
+                caller: request.caller
+            )
         }
     }
 
     func makeDirectory(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t) {
         answerEntry(request, name) { name throws(Errno) in
             try operations.makeDirectory(
-                name, in: InodeNumber(rawValue: parent), permissions: UInt16(mode & 0o7777), caller: request.caller)
+                name,
+                in: InodeNumber(rawValue: parent),
+                permissions: UInt16(mode & 0o7777),
+                caller: request.caller
+            )
         }
     }
 
@@ -92,26 +111,39 @@ extension FuseSession {
         guard let name else { return RequestReply(request).fail(.invalidArgument) }
         withName(name, request) { name in
             answerLater(
-                request, send: Self.sendOutcome,
-                operation: { operations.removeDirectory(name, in: InodeNumber(rawValue: parent), reply: $0) })
+                request,
+                send: Self.sendOutcome,
+                operation: { operations.removeDirectory(name, in: InodeNumber(rawValue: parent), reply: $0) }
+            )
         }
     }
 
     func rename(
-        _ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, newParent: fuse_ino_t,
-        newName: UnsafePointer<CChar>?, flags: UInt32
+        _ request: KernelRequest,
+        parent: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        newParent: fuse_ino_t,
+        newName: UnsafePointer<CChar>?,
+        flags: UInt32
     ) {
         guard let name, let newName, flags & ~(RenameFlags.noReplace.rawValue | RenameFlags.exchange.rawValue) == 0
         else { return RequestReply(request).fail(.invalidArgument) }
         withName(name, request) { name in
             withName(newName, request) { newName in
                 answerLater(
-                    request, send: Self.sendOutcome,
+                    request,
+                    send: Self.sendOutcome,
                     operation: {
                         operations.rename(
-                            name, in: InodeNumber(rawValue: parent), to: newName,
-                            in: InodeNumber(rawValue: newParent), flags: RenameFlags(rawValue: flags), reply: $0)
-                    })
+                            name,
+                            in: InodeNumber(rawValue: parent),
+                            to: newName,
+                            in: InodeNumber(rawValue: newParent),
+                            flags: RenameFlags(rawValue: flags),
+                            reply: $0
+                        )
+                    }
+                )
             }
         }
     }
@@ -126,7 +158,9 @@ extension FuseSession {
 
     /// Makes a name and answers with its entry, for which the kernel takes a reference.
     private func answerEntry(
-        _ request: KernelRequest, _ name: UnsafePointer<CChar>?, _ make: (FileName) throws(Errno) -> Entry
+        _ request: KernelRequest,
+        _ name: UnsafePointer<CChar>?,
+        _ make: (FileName) throws(Errno) -> Entry
     ) {
         let reply = RequestReply(request)
         guard let name else { return reply.fail(.invalidArgument) }

@@ -10,8 +10,6 @@ enum Negotiation {
         UInt32(FUSE_CAP_ATOMIC_O_TRUNC),
         // Listing with attributes, where the kernel sees that they are asked for.
         UInt32(FUSE_CAP_READDIRPLUS), UInt32(FUSE_CAP_READDIRPLUS_AUTO), UInt32(FUSE_CAP_PARALLEL_DIROPS),
-        // Set-id bits are cleared by the file system on write, truncate and chown.
-        UInt32(FUSE_CAP_HANDLE_KILLPRIV),
         // Symbolic links do not change, and pages only when the file system says so.
         UInt32(FUSE_CAP_CACHE_SYMLINKS), UInt32(FUSE_CAP_EXPLICIT_INVAL_DATA),
     ]

@@ -34,7 +34,9 @@ final class ParkedReplies: Sendable {
             { request, parked in
                 guard let request, let parked else { return }
                 Unmanaged<ParkedReplies>.fromOpaque(parked).takeUnretainedValue().interrupt(KernelRequest(request))
-            }, Unmanaged.passUnretained(self).toOpaque())
+            },
+            Unmanaged.passUnretained(self).toOpaque()
+        )
     }
 
     /// Nothing is found for a request that is not parked yet: then ``DeferredReply/park(_:)`` sees the interruption.

@@ -39,7 +39,11 @@ final class RequestWorkers: Sendable {
     /// Makes the threads leave when they are done with the requests that they have; returns at once.
     func stop() {
         fuse_session_exit(session.raw)
-        DispatchQueue.global().async { self.wakeUntilEnded() }
+        do {
+            try Thread.start("sluice-stop") { self.wakeUntilEnded() }
+        } catch {
+            wakeUntilEnded()
+        }
     }
 
     /// A thread may be about to wait when the signal comes: so again until none is left.
@@ -68,6 +72,7 @@ final class RequestWorkers: Sendable {
 
     private func work() {
         let thread = pthread_self()
+        Self.letWake()
         state.withLock { _ = $0.threads.insert(thread) }
         takeRequests()
         state.withLock { _ = $0.threads.remove(thread) }
@@ -109,6 +114,14 @@ final class RequestWorkers: Sendable {
             }
         }
         return false
+    }
+
+    /// Whoever called ``start()`` may have all signals blocked, as the threads of Swift's pool do.
+    private static func letWake() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, wakeSignal)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
     private static func installWakeHandler() {

@@ -16,6 +16,7 @@ public enum TerminationSignals {
         do {
             try Thread.start("sluice-signals") {
                 var signals = set
+                pthread_sigmask(SIG_BLOCK, &signals, nil)
                 var number: Int32 = 0
                 while sigwait(&signals, &number) == 0 { hook(number) }
             }

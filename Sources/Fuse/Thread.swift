@@ -14,7 +14,8 @@ enum Thread {
             Body {
                 sluice_name_thread(name)
                 run()
-            })
+            }
+        )
         var thread = pthread_t()
         let result = pthread_create(&thread, nil, { Thread.main($0) }, body.toOpaque())
         guard result == 0 else {

@@ -1,4 +1,5 @@
 import Cache
+import Foundation
 import Logging
 import ObjectStore
 import Platform
@@ -8,7 +9,7 @@ import struct SystemPackage.FileDescriptor
 
 /// A cache on a real directory, which can be opened again as after the death of the process.
 final class CacheFixture {
-    let directory: TemporaryDirectory
+    private(set) var directory: TemporaryDirectory
     let time = ManualTime()
     var boot = BootIdentity(high: 1, low: 1)
     var limits = CacheLimits(limit: 1 << 30, reserve: 0)
@@ -30,9 +31,17 @@ final class CacheFixture {
         return (journal, cache)
     }
 
-    /// What a new process finds. Of the old one only the database is closed, which it would hold locked.
+    /// What a new process finds after this one was killed: a copy of the files as they are, as this process holds
+    /// the journal's lock.
     func reopen() throws {
-        try journal.close()
+        let copy = try TemporaryDirectory()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/cp")
+        process.arguments = ["-a", directory.path + "/.", copy.path]
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Errno.ioError }
+        directory = copy
         (journal, cache) = try Self.open(directory, limits, time, boot)
     }
 

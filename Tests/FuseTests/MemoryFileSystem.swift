@@ -60,8 +60,17 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     static func makeInode(_ number: InodeNumber, _ kind: InodeKind, _ permissions: UInt16) -> Inode {
         let now = SystemTime().wall
         let attributes = FileAttributes(
-            inode: number, kind: kind, permissions: permissions, linkCount: kind == .directory ? 2 : 1,
-            userID: geteuid(), groupID: getegid(), size: 0, accessed: now, modified: now, changed: now)
+            inode: number,
+            kind: kind,
+            permissions: permissions,
+            linkCount: kind == .directory ? 2 : 1,
+            userID: geteuid(),
+            groupID: getegid(),
+            size: 0,
+            accessed: now,
+            modified: now,
+            changed: now
+        )
         return Inode(attributes: attributes, backing: kind == .file ? Backing() : nil)
     }
 
@@ -102,7 +111,11 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     private func make(
-        _ name: FileName, in parent: InodeNumber, _ kind: InodeKind, _ permissions: UInt16, _ caller: Caller,
+        _ name: FileName,
+        in parent: InodeNumber,
+        _ kind: InodeKind,
+        _ permissions: UInt16,
+        _ caller: Caller,
         target: String = ""
     ) throws(Errno) -> Entry {
         try state.withLock { state throws(Errno) in
@@ -126,19 +139,28 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func makeSymbolicLink(
-        _ name: FileName, in parent: InodeNumber, target: String, caller: Caller
+        _ name: FileName,
+        in parent: InodeNumber,
+        target: String,
+        caller: Caller
     ) throws(Errno) -> Entry {
         try make(name, in: parent, .symbolicLink, 0o777, caller, target: target)
     }
 
     func makeDirectory(
-        _ name: FileName, in parent: InodeNumber, permissions: UInt16, caller: Caller
+        _ name: FileName,
+        in parent: InodeNumber,
+        permissions: UInt16,
+        caller: Caller
     ) throws(Errno) -> Entry {
         try make(name, in: parent, .directory, permissions, caller)
     }
 
     func makeFile(
-        _ name: FileName, in parent: InodeNumber, permissions: UInt16, caller: Caller
+        _ name: FileName,
+        in parent: InodeNumber,
+        permissions: UInt16,
+        caller: Caller
     ) throws(Errno) -> Entry {
         try make(name, in: parent, .file, permissions, caller)
     }
@@ -153,7 +175,9 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func removeDirectory(
-        _ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Void>
+        _ name: FileName,
+        in parent: InodeNumber,
+        reply: @escaping Reply<Void>
     ) -> (any PendingOperation)? {
         reply(
             state.withLock { state in
@@ -163,13 +187,18 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
                 guard state.inodes[number]?.children.isEmpty == true else { return .failure(.directoryNotEmpty) }
                 state.inodes[parent]?.children[name.string] = nil
                 return .success(())
-            })
+            }
+        )
         return nil
     }
 
     func rename(
-        _ name: FileName, in parent: InodeNumber, to newName: FileName, in newParent: InodeNumber,
-        flags: RenameFlags, reply: @escaping Reply<Void>
+        _ name: FileName,
+        in parent: InodeNumber,
+        to newName: FileName,
+        in newParent: InodeNumber,
+        flags: RenameFlags,
+        reply: @escaping Reply<Void>
     ) -> (any PendingOperation)? {
         note("rename \(name) \(newName) \(flags.rawValue)")
         reply(
@@ -180,7 +209,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
                 state.inodes[newParent]?.children[newName.string] = moved
                 if flags.contains(.exchange) { state.inodes[parent]?.children[name.string] = target }
                 return .success(())
-            })
+            }
+        )
         return nil
     }
 
@@ -192,7 +222,9 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func setAttributes(
-        of inode: InodeNumber, _ change: AttributeChange, caller: Caller
+        of inode: InodeNumber,
+        _ change: AttributeChange,
+        caller: Caller
     ) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
         state.withLock { state in
             guard var entry = state.inodes[inode] else { return }
@@ -213,8 +245,14 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
 
     func statistics() throws(Errno) -> FileSystemStatistics {
         FileSystemStatistics(
-            blockSize: 4096, blocks: 1000, freeBlocks: 600, availableBlocks: 500, files: 77, freeFiles: 33,
-            maximumNameLength: 255)
+            blockSize: 4096,
+            blocks: 1000,
+            freeBlocks: 600,
+            availableBlocks: 500,
+            files: 77,
+            freeFiles: 33,
+            maximumNameLength: 255
+        )
     }
 
     // MARK: Data
@@ -228,7 +266,11 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func create(
-        _ name: FileName, in parent: InodeNumber, permissions: UInt16, mode: OpenMode, caller: Caller
+        _ name: FileName,
+        in parent: InodeNumber,
+        permissions: UInt16,
+        mode: OpenMode,
+        caller: Caller
     ) throws(Errno) -> (Entry, OpenedFile) {
         note("create \(name) umask \(String(caller.umask, radix: 8))")
         let entry = try make(name, in: parent, .file, permissions, caller)
@@ -248,7 +290,10 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func read(
-        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileRegion>
+        _ handle: HandleNumber,
+        offset: Int64,
+        count: Int,
+        reply: @escaping Reply<FileRegion>
     ) -> (any PendingOperation)? {
         let (inode, number) = inode(of: handle)
         guard let inode, let backing = inode.backing else {
@@ -257,7 +302,11 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         }
         let available = max(0, min(count, Int(inode.attributes.size - offset)))
         let region = FileRegion(
-            descriptor: backing.descriptor, offset: offset, count: available, owner: backing)
+            descriptor: backing.descriptor,
+            offset: offset,
+            count: available,
+            owner: backing
+        )
         return hold("read \(number.rawValue)", { .success(region) }, reply)
     }
 
@@ -269,7 +318,9 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     func write(
-        _ handle: HandleNumber, offset: Int64, count: Int,
+        _ handle: HandleNumber,
+        offset: Int64,
+        count: Int,
         transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
     ) throws(Errno) -> Int {
         let (inode, number) = inode(of: handle)
@@ -297,14 +348,18 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     // MARK: Directories
 
     func openDirectory(
-        _ inode: InodeNumber, reply: @escaping Reply<HandleNumber>
+        _ inode: InodeNumber,
+        reply: @escaping Reply<HandleNumber>
     ) -> (any PendingOperation)? {
         reply(.success(openHandle(inode)))
         return nil
     }
 
     func readDirectory(
-        _ handle: HandleNumber, offset: Int64, withAttributes: Bool, emit: (DirectoryEntry) -> Bool
+        _ handle: HandleNumber,
+        offset: Int64,
+        withAttributes: Bool,
+        emit: (DirectoryEntry) -> Bool
     ) throws(Errno) {
         note(withAttributes ? "readdirplus" : "readdir")
         let (directory, _) = inode(of: handle)
@@ -313,8 +368,12 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
             let number = directory?.children[name]
             let inode = number.flatMap { number in state.withLock { $0.inodes[number] } }
             var entry = DirectoryEntry(
-                name: name, inode: number ?? .root, kind: inode?.attributes.kind ?? .directory,
-                nextOffset: Int64(index + 1), entry: nil)
+                name: name,
+                inode: number ?? .root,
+                kind: inode?.attributes.kind ?? .directory,
+                nextOffset: Int64(index + 1),
+                entry: nil
+            )
             if name.hasPrefix("unknown") { entry.kind = nil }
             if withAttributes, let inode, !name.hasPrefix("unknown") {
                 entry.entry = Entry(attributes: inode.attributes, timeToLive: timeToLive)
@@ -333,7 +392,10 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     // MARK: Extended attributes
 
     func setExtendedAttribute(
-        _ name: String, to value: [UInt8], of inode: InodeNumber, mode: ExtendedAttributeMode
+        _ name: String,
+        to value: [UInt8],
+        of inode: InodeNumber,
+        mode: ExtendedAttributeMode
     ) throws(Errno) {
         try state.withLock { state throws(Errno) in
             let exists = state.inodes[inode]?.extendedAttributes[name] != nil
@@ -397,7 +459,9 @@ extension MemoryFileSystem {
     }
 
     fileprivate func hold<Value>(
-        _ what: String, _ value: @escaping @Sendable () -> Result<Value, Errno>, _ reply: @escaping Reply<Value>
+        _ what: String,
+        _ value: @escaping @Sendable () -> Result<Value, Errno>,
+        _ reply: @escaping Reply<Value>
     ) -> (any PendingOperation)? {
         let held = state.withLock { state -> Held? in
             guard state.held.contains(what) else { return nil }

@@ -49,9 +49,9 @@ import Testing
             try writeFile(mount("a"), [1])
             try writeFile(mount("b"), [2])
             #expect(throws: Errno.fileExists) {
-                try check(renameat2(AT_FDCWD, mount("a"), AT_FDCWD, mount("b"), 1))
+                try check(sluice_rename(mount("a"), mount("b"), 1))
             }
-            try check(renameat2(AT_FDCWD, mount("a"), AT_FDCWD, mount("b"), 2))
+            try check(sluice_rename(mount("a"), mount("b"), 2))
             #expect(try readFile(mount("a")) == [2])
             try check(rename(mount("a"), mount("b")))
             #expect(try readFile(mount("b")) == [2])
@@ -71,7 +71,6 @@ import Testing
             #expect(shown.st_uid == 123 && shown.st_gid == 456)
             #expect(shown.st_atim.tv_sec == 1_000 && shown.st_atim.tv_nsec == 5)
             #expect(shown.st_mtim.tv_sec == -7 && shown.st_mtim.tv_nsec == 123_456_789)
-            #expect(shown.st_blocks == 1)
         }
     }
 
@@ -89,9 +88,9 @@ import Testing
             try writeFile(mount("file"), [])
             let path = mount("file")
             try check(setxattr(path, "user.a", "value", 5, 0))
-            try check(setxattr(path, "user.b", "", 0, XATTR_CREATE))
-            #expect(throws: Errno.fileExists) { try check(setxattr(path, "user.a", "v", 1, XATTR_CREATE)) }
-            #expect(throws: Errno.noData) { try check(setxattr(path, "user.c", "v", 1, XATTR_REPLACE)) }
+            try check(setxattr(path, "user.b", "", 0, Int32(XATTR_CREATE)))
+            #expect(throws: Errno.fileExists) { try check(setxattr(path, "user.a", "v", 1, Int32(XATTR_CREATE))) }
+            #expect(throws: Errno.noData) { try check(setxattr(path, "user.c", "v", 1, Int32(XATTR_REPLACE))) }
             var buffer = [UInt8](repeating: 0, count: 64)
             #expect(getxattr(path, "user.a", nil, 0) == 5)
             #expect(getxattr(path, "user.a", &buffer, 64) == 5 && buffer.prefix(5).elementsEqual("value".utf8))
@@ -103,8 +102,6 @@ import Testing
             #expect(throws: Errno.noData) { try check(getxattr(path, "user.a", &buffer, 64)) }
         }
     }
-
-
 
     @Test func namesThatNoKeyCanHaveAreRefused() throws {
         try withMount { mount in
@@ -122,8 +119,11 @@ import Testing
         try withMount(fileSystem) { mount in
             #expect(throws: Errno.noSuchFileOrDirectory) { try status(mount("late")) }
             let entry = try fileSystem.makeFile(
-                FileName("late")!, in: .root, permissions: 0o644,
-                caller: Caller(userID: 0, groupID: 0, processID: 1, umask: 0))
+                FileName("late")!,
+                in: .root,
+                permissions: 0o644,
+                caller: Caller(userID: 0, groupID: 0, processID: 1, umask: 0)
+            )
             fileSystem.forget(entry.attributes.inode, count: 1)
             #expect(throws: Errno.noSuchFileOrDirectory) { try status(mount("late")) }
             mount.kernelCache.invalidate(FileName("late")!, in: .root)

@@ -12,7 +12,8 @@ import Testing
                 nonsense
                 41 36 0:51 / / rw - ext4 /dev/vda rw
                 42 36 0:52 / /mnt2 rw shared:1 master:2 - tmpfs none rw
-                """)
+                """
+        )
         #expect(table.mounts.count == 4)
         #expect(table.mount(at: "/data/my robot\\x")?.source == "s3://bucket/a b")
         #expect(table.mount(at: "/mnt2")?.type == "tmpfs")

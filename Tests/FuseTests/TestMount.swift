@@ -51,7 +51,8 @@ func makeTemporaryDirectory() throws -> String {
 
 /// Runs a body with a mount; the session is over when it returns.
 func withMount(
-    _ fileSystem: MemoryFileSystem = MemoryFileSystem(), options: MountOptions = .test,
+    _ fileSystem: MemoryFileSystem = MemoryFileSystem(),
+    options: MountOptions = .test,
     _ body: (TestMount) throws -> Void
 ) throws {
     let mount = try TestMount(fileSystem, options: options)
@@ -110,9 +111,11 @@ func list(_ path: String) throws -> [String] {
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
-        names.append(withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-            pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
+        names.append(
+            withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+        )
     }
     return names
 }

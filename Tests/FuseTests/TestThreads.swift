@@ -17,11 +17,19 @@ private final class ThreadBody: Sendable {
 func startThread(_ run: @escaping @Sendable () -> Void) -> pthread_t {
     var thread = pthread_t()
     let result = pthread_create(
-        &thread, nil,
+        &thread,
+        nil,
         { argument in
+            // Threads of Swift's pool, which this one inherits from, have all signals blocked.
+            var signals = sigset_t()
+            sigemptyset(&signals)
+            sigaddset(&signals, SIGUSR1)
+            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
             if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run() }
             return nil
-        }, Unmanaged.passRetained(ThreadBody(run)).toOpaque())
+        },
+        Unmanaged.passRetained(ThreadBody(run)).toOpaque()
+    )
     precondition(result == 0)
     return thread
 }

@@ -179,6 +179,26 @@ import Testing
         #expect(try await list().objects.map(\.key.string) == ["file"])
     }
 
+    @Test func pagesFollowWhatHappensBetweenThem() async throws {
+        for number in 10..<30 { try await put("dir/\(number)", "x") }
+        // Old enough for the store to go on where it paused.
+        try await Task.sleep(for: .milliseconds(1100))
+        var names: [String] = []
+        var continuation: String?
+        repeat {
+            let page = try await store.list(
+                prefix: "dir/", delimiter: nil, continuation: continuation, limit: 5)
+            names += page.objects.map(\.key.string)
+            continuation = page.continuation
+            if names.count == 10 {
+                try await put("dir/195", "late")
+                try await store.delete(ObjectKey("dir/27"), ifMatch: nil)
+            }
+        } while continuation != nil
+        let numbers = Array(10..<20) + [195] + Array(20..<30).filter { $0 != 27 }
+        #expect(names == numbers.map { "dir/\($0)" })
+    }
+
     // MARK: Atomic
 
     @Test func readersSeeOneVersionWhileWritersReplaceIt() async throws {

@@ -1,36 +1,40 @@
-/// Makes one page of a listing out of the two trees of a ``DirectoryStore``.
-struct DirectoryListing {
+/// Makes the pages of a listing out of the two trees of a ``DirectoryStore``, one after the other.
+struct DirectoryListing: Sendable {
     private let objects: DirectoryObjects
     private let scope: ListingScope
-    private let limit: Int
-    private var page = ListPage(objects: [], commonPrefixes: [], continuation: nil)
+    private var plain: TreeCursor
+    private var escaped: TreeCursor
+    private var nextPlain: TreeCursor.Item?
+    private var nextEscaped: TreeCursor.Item?
     private var last: (bytes: [UInt8], isGroup: Bool)?
 
-    init(_ objects: DirectoryObjects, scope: ListingScope, limit: Int) {
+    /// `now`: nanoseconds since 1970.
+    init(_ objects: DirectoryObjects, scope: ListingScope, now: Int64) throws(SystemFault) {
         self.objects = objects
         self.scope = scope
-        self.limit = min(max(limit, 1), 1000)
-    }
-
-    mutating func makePage(_ cancellation: Cancellation) throws(StoreError) -> ListPage {
-        let objects = objects
-        let isMarked = { (directory: Descriptor, path: [String]) throws(SystemFault) in
+        let isMarked = { @Sendable (directory: Descriptor, path: [String]) throws(SystemFault) in
             try objects.records.isMarked(directory, path: path)
         }
-        let scope = scope
-        var plain = try performing { () throws(SystemFault) in
-            try TreeCursor(objects.tree, .plain, scope, isMarker: isMarked)
-        }
-        var escaped = try performing { () throws(SystemFault) in
-            try TreeCursor(objects.tree, .escaped, scope, isMarker: isMarked)
-        }
-        var nextPlain = try performing { () throws(SystemFault) in try plain.next() }
-        var nextEscaped = try performing { () throws(SystemFault) in try escaped.next() }
+        plain = try TreeCursor(objects.tree, .plain, scope, now: now, isMarker: isMarked)
+        escaped = try TreeCursor(objects.tree, .escaped, scope, now: now, isMarker: isMarked)
+        nextPlain = try plain.next()
+        nextEscaped = try escaped.next()
+    }
+
+    /// Whether the next page may go on here rather than look again.
+    func isCurrent() throws(SystemFault) -> Bool {
+        let isPlainCurrent = try plain.isCurrent()
+        return isPlainCurrent ? try escaped.isCurrent() : false
+    }
+
+    mutating func makePage(limit: Int, _ cancellation: Cancellation) throws(StoreError) -> ListPage {
+        var page = ListPage(objects: [], commonPrefixes: [], continuation: nil)
         while nextPlain != nil || nextEscaped != nil {
             try cancellation.check()
             let isPlain = Self.precedes(nextPlain, nextEscaped)
-            guard let item = isPlain ? nextPlain : nextEscaped else { break }
-            guard try performing({ () throws(SystemFault) in try add(item) }) else { return page }
+            guard let item = isPlain ? nextPlain : nextEscaped,
+                try performing({ () throws(SystemFault) in try add(item, to: &page, limit) })
+            else { break }
             // An object under its escaped name hides one at the same path.
             let hides = !isPlain && nextPlain?.sortKey == item.sortKey
             if isPlain || hides { nextPlain = try performing { () throws(SystemFault) in try plain.next() } }
@@ -46,7 +50,9 @@ struct DirectoryListing {
     }
 
     /// False when the page is full and there is more.
-    private mutating func add(_ item: TreeCursor.Item) throws(SystemFault) -> Bool {
+    private mutating func add(
+        _ item: TreeCursor.Item, to page: inout ListPage, _ limit: Int
+    ) throws(SystemFault) -> Bool {
         let group = scope.group(of: item.sortKey)
         if case .folded = item, group == nil { return true }
         if let group, last?.isGroup == true, last?.bytes == group { return true }

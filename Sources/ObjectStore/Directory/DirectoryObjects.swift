@@ -142,8 +142,7 @@ struct DirectoryObjects: Sendable {
         }
     }
 
-    /// The directories that changed are synchronized after the lock was given back, also when the change failed half
-    /// way.
+    /// The directories that changed are synchronized after the lock was given back.
     func locked<Value>(_ body: (inout [Descriptor]) throws(StoreError) -> Value) throws(StoreError) -> Value {
         var changed: [Descriptor] = []
         let value = try lock.locked { () throws(StoreError) in try body(&changed) }

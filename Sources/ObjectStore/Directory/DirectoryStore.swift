@@ -18,6 +18,7 @@ public final class DirectoryStore: ObjectStore {
     public let multipartLimits: MultipartLimits
     private let objects: DirectoryObjects
     private let uploads: DirectoryUploads
+    private let pausedListings = PausedListings()
     private let time: any TimeSource
     private let pool = BlockingPool(label: "sluice.directory-store", width: 8)
 
@@ -84,9 +85,16 @@ public final class DirectoryStore: ObjectStore {
         prefix: String, delimiter: String?, continuation: String?, limit: Int
     ) async throws(StoreError) -> ListPage {
         let scope = try ListingScope(prefix: prefix, delimiter: delimiter, continuation: continuation)
-        return try await pool.run { [objects] cancellation throws(StoreError) in
-            var listing = DirectoryListing(objects, scope: scope, limit: limit)
-            return try listing.makePage(cancellation)
+        return try await pool.run { [self] cancellation throws(StoreError) in
+            let request = continuation.map {
+                PausedListings.Request(prefix: prefix, delimiter: delimiter, continuation: $0)
+            }
+            var listing = try resume(request, scope)
+            let page = try listing.makePage(limit: min(max(limit, 1), 1000), cancellation)
+            if let next = page.continuation {
+                pausedListings.keep(listing, for: .init(prefix: prefix, delimiter: delimiter, continuation: next))
+            }
+            return page
         }
     }
 
@@ -143,6 +151,15 @@ public final class DirectoryStore: ObjectStore {
     }
 
     // MARK: Helpers
+
+    private func resume(
+        _ request: PausedListings.Request?, _ scope: ListingScope
+    ) throws(StoreError) -> DirectoryListing {
+        try performing { () throws(SystemFault) in
+            if let request, let paused = pausedListings.take(request), try paused.isCurrent() { return paused }
+            return try DirectoryListing(objects, scope: scope, now: time.wall.nanoseconds)
+        }
+    }
 
     private func find(_ key: ObjectKey, version: ETag? = nil) throws(StoreError) -> DirectoryObjects.Found {
         try check(key, [:])

@@ -23,34 +23,34 @@ struct TreeCursor {
         }
     }
 
-    private struct Entry {
-        /// The key so far; for a directory the start of all keys in it.
-        var key: [UInt8]
-        var name: String
-        var isDirectory: Bool
-    }
-
     private struct Frame {
         var path: [String]
-        var entries: [Entry]
+        /// What all keys in the directory start with.
+        var key: [UInt8]
+        var entries: [TreeEntry]
         var next = 0
+        /// The directory when it was read.
+        var status: FileStatus
     }
 
     private let tree: FileTree
     private let naming: Naming
     private let scope: ListingScope
-    private let isMarker: (Descriptor, [String]) throws(SystemFault) -> Bool
+    /// Nanoseconds since 1970, by the wall clock.
+    private let openedAt: Int64
+    private let isMarker: @Sendable (Descriptor, [String]) throws(SystemFault) -> Bool
     private var frames: [Frame] = []
     private var pending: Item?
 
     /// `isMarker` says whether a directory that has entries is an object all the same.
     init(
-        _ tree: FileTree, _ naming: Naming, _ scope: ListingScope,
-        isMarker: @escaping (Descriptor, [String]) throws(SystemFault) -> Bool
+        _ tree: FileTree, _ naming: Naming, _ scope: ListingScope, now: Int64,
+        isMarker: @escaping @Sendable (Descriptor, [String]) throws(SystemFault) -> Bool
     ) throws(SystemFault) {
         self.tree = tree
         self.naming = naming
         self.scope = scope
+        openedAt = now
         self.isMarker = isMarker
         let start = scope.deepestDirectory
         switch naming {
@@ -77,11 +77,27 @@ struct TreeCursor {
             }
             frames[frames.count - 1].next += 1
             let entry = top.entries[top.next]
+            let key = top.key + entry.tail
             let path = top.path + [entry.name]
-            if !entry.isDirectory { return .object(key: entry.key, path: path) }
-            if naming == .plain, scope.folds(subtree: entry.key) { return .folded(prefix: entry.key) }
-            try enter(path, key: entry.key)
+            if !entry.isDirectory { return .object(key: key, path: path) }
+            if naming == .plain, scope.folds(subtree: key) { return .folded(prefix: key) }
+            try enter(path, key: key)
         }
+    }
+
+    /// Whether the directories that the walk is in still hold what they held when they were read. A change within
+    /// the second before the reading may have left the same time stamp, so such a directory never counts as unchanged.
+    func isCurrent() throws(SystemFault) -> Bool {
+        let second: Int64 = 1_000_000_000
+        for frame in frames {
+            guard frame.status.changed + second < openedAt else { return false }
+            do {
+                guard try tree.directory(frame.path).status() == frame.status else { return false }
+            } catch let error where error.meansAbsent {
+                return false
+            }
+        }
+        return true
     }
 
     /// Directories and files that went meanwhile are passed over.
@@ -92,37 +108,29 @@ struct TreeCursor {
         } catch let error where error.meansAbsent {
             return
         }
+        let status = try directory.status()
         let names = try DirectoryEntries(of: directory)
         if naming == .plain, !path.isEmpty, scope.wants(key: key) {
             let isObject = names.isEmpty ? true : try isMarker(directory, path)
             if isObject { pending = .marker(key: key, path: path) }
         }
-        var entries = names.entries.compactMap { entry($0, in: path, below: key) }
-        entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
-        frames.append(Frame(path: path, entries: entries))
+        var entries = names.entries.compactMap { entry($0, isRoot: path.isEmpty, below: key) }
+        entries.sort()
+        frames.append(Frame(path: path, key: key, entries: entries, status: status))
     }
 
-    private func entry(_ found: DirectoryEntries.Entry, in path: [String], below key: [UInt8]) -> Entry? {
-        guard found.kind != .other else { return nil }
-        let isDirectory = found.kind == .directory
-        guard let tail = tail(found.name, isDirectory, isRoot: path.isEmpty) else { return nil }
-        let entry = Entry(key: key + tail, name: found.name, isDirectory: isDirectory)
-        guard entry.key.count <= ObjectKey.maximumLength else { return nil }
-        return (isDirectory ? scope.mayHold(subtree: entry.key) : scope.wants(key: entry.key)) ? entry : nil
-    }
-
-    /// What a name adds to the key; nil if the name is not part of any.
-    private func tail(_ name: String, _ isDirectory: Bool, isRoot: Bool) -> [UInt8]? {
-        let slash = UInt8(ascii: "/")
-        switch naming {
-        case .plain:
-            if isRoot && name == DirectoryLayout.reserved { return nil }
-            return isDirectory ? Array(name.utf8) + [slash] : Array(name.utf8)
-        case .escaped:
-            guard let piece = DirectoryLayout.piece(of: name), (piece.kind == .object) == !isDirectory else {
-                return nil
-            }
-            return piece.kind == .directory ? piece.bytes + [slash] : piece.bytes
+    private func entry(_ found: DirectoryEntries.Entry, isRoot: Bool, below key: [UInt8]) -> TreeEntry? {
+        guard found.kind != .other, !(naming == .plain && isRoot && found.name == DirectoryLayout.reserved) else {
+            return nil
         }
+        let isDirectory = found.kind == .directory
+        let entry =
+            naming == .plain
+            ? TreeEntry(plain: found.name, isDirectory: isDirectory)
+            : TreeEntry(escaped: found.name, isDirectory: isDirectory)
+        guard let entry else { return nil }
+        let whole = key + entry.tail
+        guard whole.count <= ObjectKey.maximumLength else { return nil }
+        return (isDirectory ? scope.mayHold(subtree: whole) : scope.wants(key: whole)) ? entry : nil
     }
 }

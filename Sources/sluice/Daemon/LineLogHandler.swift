@@ -28,7 +28,7 @@ struct LineLogHandler: LogHandler {
     }
 
     static func line(_ time: Date, _ level: Logger.Level, _ message: String, _ facts: Logger.Metadata) -> String {
-        let stamp = time.formatted(.iso8601.time(includingFractionalSeconds: true))
+        let stamp = time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
         let fields = facts.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }
         return "\(stamp) \(level.rawValue) \(escaped(message))\(fields.joined())\n"
     }

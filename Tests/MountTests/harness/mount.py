@@ -1,0 +1,154 @@
+"""Sluice as a program: the commands, and a mount that always ends with the test."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from harness.processes import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SLUICE = Path(os.environ.get("SLUICE", REPOSITORY / ".build/debug/sluice")).absolute()
+# Short timers, so that a test does not wait for what a person would not notice.
+QUICK = ["-o", "upload_delay=200ms"]
+
+
+def sluice(*arguments, environment=None, timeout=120):
+    """Runs a command to its end; the result has returncode, stdout and stderr."""
+    command = [str(SLUICE), *map(str, arguments)]
+    variables = {**os.environ, **(environment or {})}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout)
+
+
+def is_mounted(path):
+    """Whether the kernel's table has a mount at `path`; never asks the daemon, which may be dead."""
+    target = str(path)
+    return any(line.split()[4] == target for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+class Mount:
+    """A mount of `bucket` at `path`, with its state in `state`. A context manager; may be started again after its end."""
+
+    def __init__(self, bucket, path, state, options=()):
+        self.bucket = bucket
+        self.path = Path(path)
+        self.state = Path(state)
+        self.options = [*QUICK, *map(str, options)]
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def start(self):
+        result = self.try_start()
+        assert result.returncode == 0, f"sluice mount failed: {result.stderr}"
+        assert is_mounted(self.path)
+        return self
+
+    def try_start(self):
+        bucket = self.bucket
+        arguments = ["mount", bucket.source, self.path, *bucket.options, "--state-dir", self.state, *self.options]
+        return sluice(*arguments, environment=bucket.environment)
+
+    __enter__ = start
+
+    def __exit__(self, kind, *_):
+        self.destroy()
+
+    @property
+    def pid(self):
+        """The daemon: the process whose command line names this mount point and --foreground."""
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"--foreground" in arguments and os.fsencode(self.path) in arguments:
+                return int(entry.name)
+        return None
+
+    def sync(self, path=None, timeout=120):
+        result = sluice("sync", path or self.path, "--timeout", timeout, timeout=timeout + 30)
+        assert result.returncode == 0, f"sluice sync ended with {result.returncode}: {result.stderr}"
+
+    def status(self):
+        result = sluice("status", self.path, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def unmount(self, *options):
+        return sluice("unmount", self.path, *options)
+
+    def stop(self):
+        """Unmounts as a person does and waits for the daemon's end."""
+        pid = self.pid
+        result = self.unmount()
+        assert result.returncode == 0, f"sluice unmount ended with {result.returncode}: {result.stderr}"
+        assert not is_mounted(self.path)
+        self._wait_for_end(pid)
+
+    def kill(self):
+        """kill -9 of the daemon, and removal of the dead mount that the kernel keeps."""
+        pid = self.pid
+        assert pid, "there is no daemon to kill"
+        os.kill(pid, signal.SIGKILL)
+        self._wait_for_end(pid)
+        subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
+
+    def terminate(self, signal_number=signal.SIGTERM):
+        """Sends the daemon a signal that it answers with a clean end, and waits for that."""
+        pid = self.pid
+        os.kill(pid, signal_number)
+        self._wait_for_end(pid)
+
+    def destroy(self):
+        """Ends everything, whatever state it is in. Never waits for the network."""
+        pid = self.pid
+        if pid:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._wait_for_end(pid)
+        while is_mounted(self.path):
+            subprocess.run(["umount", "-l", str(self.path)], check=True)
+
+    @staticmethod
+    def _wait_for_end(pid):
+        def ended():
+            try:
+                return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+
+        if pid:
+            wait_until(ended, f"the daemon {pid} ends", timeout=30)
+
+    def log(self):
+        """What the daemon logged, for messages of failed tests."""
+        try:
+            return (self.state / "sluice.log").read_text()
+        except FileNotFoundError:
+            return ""
+
+
+def wait_for_uploads_to_start(mount, timeout=30):
+    """Waits until at least one byte of an upload is on its way, and returns the upload's entry of the status."""
+    def started():
+        return next((upload for upload in mount.status()["uploading"] if upload["bytes_done"] > 0), None)
+
+    return wait_until(started, "an upload is under way", timeout, interval=0.02)
+
+
+def peak_memory(pid):
+    """The most resident memory the process ever had, in bytes (VmHWM of proc(5))."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def timed(action):
+    """Seconds that `action()` took."""
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start

@@ -1,0 +1,101 @@
+"""A bucket as the tests see it, around Sluice: a directory store, or S3 through boto3."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from harness import servers
+
+# Where the directory store keeps what is not an object: versions and metadata, uploads under way.
+DIRECTORY_STORE_PRIVATE = ".sluice"
+
+
+class DirectoryBucket:
+    """The objects of `file:///…`: one plain file for each key."""
+
+    kind = "file"
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True)
+        self.source = f"file://{self.directory}"
+        self.options = []
+        self.environment = {}
+
+    def keys(self):
+        """Every key but the directory markers."""
+        paths = (path.relative_to(self.directory) for path in self.directory.rglob("*") if not path.is_dir())
+        return sorted(str(path) for path in paths if path.parts[0] != DIRECTORY_STORE_PRIVATE)
+
+    def read(self, key):
+        return (self.directory / key).read_bytes()
+
+    def sha256(self, key):
+        with open(self.directory / key, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def put(self, key, data):
+        """Puts an object as another client does: whole, by an atomic replace."""
+        path = self.directory / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".put-by-test")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+    def delete(self, key):
+        (self.directory / key).unlink()
+
+    def remove(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class S3Bucket:
+    """A bucket of an S3 server, read and written with boto3; Sluice may be sent to another `endpoint`, such as a proxy."""
+
+    kind = "s3"
+
+    def __init__(self, server_endpoint, name, endpoint=None):
+        self.name = name
+        self.client = servers.client(server_endpoint)
+        self.client.create_bucket(Bucket=name)
+        self.source = f"s3://{name}"
+        self.options = ["--endpoint-url", endpoint or server_endpoint, "--region", servers.REGION]
+        self.environment = servers.credentials()
+
+    def keys(self):
+        """Every key but the directory markers."""
+        return [key for key in self.all_keys() if not key.endswith("/")]
+
+    def all_keys(self):
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+    def read(self, key):
+        return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def sha256(self, key):
+        digest = hashlib.sha256()
+        for block in self.client.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def metadata(self, key):
+        return self.client.head_object(Bucket=self.name, Key=key)["Metadata"]
+
+    def put(self, key, data):
+        self.client.put_object(Bucket=self.name, Key=key, Body=data)
+
+    def delete(self, key):
+        self.client.delete_object(Bucket=self.name, Key=key)
+
+    def remove(self):
+        try:
+            for upload in self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", []):
+                self.client.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
+            for key in self.all_keys():
+                self.delete(key)
+            self.client.delete_bucket(Bucket=self.name)
+        except ClientError:
+            pass  # the server is thrown away at the end of the run

@@ -60,13 +60,9 @@ extension JournalTransaction {
     fileprivate func claim(_ info: ObjectInfo, besides number: InodeNumber) throws -> Bool {
         let token = PosixMetadata(decoding: info.metadata).uploadToken
         if let remote = try inode(number)?.remote, remote == RemoteObject(info) { return true }
-        if var tombstone = try tombstone(at: info.key) {
-            if tombstone.etag == info.etag { return true }
-            if tombstone.covers(token) {
-                tombstone.etag = info.etag
-                try setTombstone(tombstone)
-                return true
-            }
+        if let tombstone = try tombstone(at: info.key), tombstone.etag == info.etag || tombstone.covers(token) {
+            try replace(info, of: tombstone, by: number)
+            return true
         }
         if try inodes(withRemoteKey: info.key).contains(where: { $0.linkCount > 0 && $0.remote?.etag == info.etag }) {
             return true
@@ -79,5 +75,19 @@ extension JournalTransaction {
         maker.pending.insert(.location)
         try update(maker)
         return true
+    }
+
+    /// The object is to be deleted, and the inode's will take its place.
+    private func replace(_ info: ObjectInfo, of tombstone: Tombstone, by number: InodeNumber) throws {
+        if var inode = try inode(number), inode.remote?.key == info.key {
+            // An upload of its own, before it went elsewhere and came back, had replaced the object that it knows.
+            inode.remote = RemoteObject(info)
+            inode.pending.insert(.content)
+            try update(inode)
+            return try removeTombstone(at: info.key)
+        }
+        var tombstone = tombstone
+        tombstone.etag = info.etag
+        try setTombstone(tombstone)
     }
 }

@@ -101,7 +101,9 @@ private final class History: @unchecked Sendable {
         for path in machine.handles.keys { machine.close(path) }
         crashes.die(after: .max, afterEffect: false)
         let isAtRest = try await machine.drain()
-        #expect(isAtRest, "seed \(seed): write-back does not come to rest")
+        let left = try machine.journal.read { try $0.pendingInodes() }
+        let tombstones = try machine.journal.read { try $0.tombstones(after: nil, limit: 100) }
+        #expect(isAtRest, "seed \(seed): write-back does not come to rest: \(left) \(tombstones)")
     }
 
     private func restart() throws {

@@ -48,7 +48,8 @@ let package = Package(
             name: "FileSystem", dependencies: ["Platform", "ObjectStore", "Cache", "Transfer", logging, system],
             swiftSettings: strict),
         .target(
-            name: "Fuse", dependencies: ["Platform", "FileSystem", "CFuse", "CLinux", logging, system],
+            name: "Fuse",
+            dependencies: ["Platform", "Cache", "FileSystem", "CFuse", "CLinux", logging, system],
             swiftSettings: strict),
         .executableTarget(
             name: "sluice",
@@ -82,8 +83,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "FuseTests", dependencies: ["Fuse", "FileSystem", "Platform", "TestKit", logging, system],
+            name: "FuseTests",
+            dependencies: ["Fuse", "FileSystem", "Cache", "Platform", "TestKit", "CLinux", logging, system],
             swiftSettings: strict),
-        .testTarget(name: "SluiceTests", dependencies: ["sluice", "Platform", system], swiftSettings: strict),
+        .testTarget(
+            name: "SluiceTests", dependencies: ["sluice", "Platform", "Fuse", logging, system], swiftSettings: strict),
     ]
 )

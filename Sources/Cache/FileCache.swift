@@ -117,7 +117,8 @@ extension FileCache {
             do {
                 try journal.write { try settle(file, allocated: allocated, in: $0) }
             } catch {
-                logger.error("journaling a closed file failed", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
+                logger.error(
+                    "journaling a closed file failed", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
             }
         }
     }

@@ -14,7 +14,9 @@ extension FileCache {
         let closedDirty = try journal.read { transaction in
             // Rows of open files say what they took when last closed.
             let stale = try sizes.reduce(Int64(0)) { sum, file in
-                guard let inode = try transaction.inode(file.number), inode.pending.contains(.content) else { return sum }
+                guard let inode = try transaction.inode(file.number), inode.pending.contains(.content) else {
+                    return sum
+                }
                 return sum + inode.localBytes
             }
             return try transaction.dirtyBytes() - stale

@@ -1,5 +1,4 @@
 import Platform
-import SystemPackage
 
 // MARK: Recovery
 
@@ -41,7 +40,8 @@ extension FileCache {
     /// Sizes and times of files that were written when the process died.
     private func settleDirtyFiles() throws {
         try journal.write { transaction in
-            for var inode in try transaction.pendingInodes() where inode.kind == .file && inode.pending.contains(.content) {
+            let isUnsent = { (inode: Inode) in inode.kind == .file && inode.pending.contains(.content) }
+            for var inode in try transaction.pendingInodes() where isUnsent(inode) {
                 guard let file = try? disk.open(Self.dataName(inode.number), .existing) else {
                     try reportMissing(inode, in: transaction)
                     continue

@@ -52,7 +52,9 @@ public struct Inode: Equatable, Sendable {
     /// ``Journal/nextSequence()`` at the last change of ``remote``: a listing that began before it is older.
     public var remoteSequence: Int64
 
-    public init(number: InodeNumber, kind: InodeKind, permissions: UInt16, userID: UInt32, groupID: UInt32, time: Timestamp) {
+    public init(
+        number: InodeNumber, kind: InodeKind, permissions: UInt16, userID: UInt32, groupID: UInt32, time: Timestamp
+    ) {
         self.number = number
         self.kind = kind
         self.permissions = permissions

@@ -52,7 +52,9 @@ extension JournalTransaction {
 
     /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.
     public func name(of inode: InodeNumber) throws -> (parent: InodeNumber, name: FileName)? {
-        guard let row = try row("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1", [inode.sql]) else { return nil }
+        guard let row = try row("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1", [inode.sql]) else {
+            return nil
+        }
         guard let name = FileName(row[1]) else {
             throw CacheError.corrupt("inode \(inode) has an impossible name")
         }
@@ -139,7 +141,8 @@ extension JournalTransaction {
     }
 
     /// How many inodes at or below `top` are pending, and the sizes of those whose content is.
-    public func pendingUnder(_ top: InodeNumber) throws -> [(number: InodeNumber, pending: PendingChange, size: Int64)] {
+    public func pendingUnder(_ top: InodeNumber) throws -> [(number: InodeNumber, pending: PendingChange, size: Int64)]
+    {
         let sql =
             top == .root
             ? "SELECT ino, pending, size FROM inode WHERE pending <> 0 AND links > 0 AND ino <> ?"

@@ -74,7 +74,8 @@ extension JournalTransaction {
 
     /// Records that the bytes of a file are about to differ from the object's.
     public func markContentPending(_ number: InodeNumber) throws {
-        try execute("UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
+        try execute(
+            "UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
     }
 
     /// Of inodes that a name leads to.

@@ -14,11 +14,6 @@ struct RangeLog: Sendable {
     /// Size in bytes: where the next record goes.
     private(set) var end: Int64
 
-    private init(file: any DiskFile, end: Int64) {
-        self.file = file
-        self.end = end
-    }
-
     /// Opens the log `name` of the object version `etag` and replays it on `extents`; starts it anew if there is
     /// none or it belongs to another version.
     static func open(

@@ -23,7 +23,9 @@ public final class StateDirectory: Sendable {
             try Self.makeDirectories(path)
             try Self.checkOwnership(path)
             let disk = try PosixDisk(path: path)
-            let descriptor = try systemCall { sluice_openat(AT_FDCWD, path + "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0o600) }
+            let descriptor = try systemCall {
+                sluice_openat(AT_FDCWD, path + "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+            }
             lock = PosixDiskFile(owning: descriptor)
             self.disk = disk
         } catch let error as CacheError {
@@ -35,7 +37,8 @@ public final class StateDirectory: Sendable {
         }
         guard flock(lock.descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw .unusable(
-                "the state directory \(path) is in use by another sluice: unmount that first, or name another --state-dir")
+                "the state directory \(path) is in use by another sluice: unmount that first, or name another --state-dir"
+            )
         }
     }
 

@@ -46,7 +46,7 @@ public final class FileSystem: FileSystemOperations {
 
     public init(
         cache: FileCache, fetcher: Fetcher, lister: Lister, metadata: MetadataLoader, writeback: Writeback,
-        link: LinkMonitor, options: FileSystemOptions, time: any TimeSource, logger: Logger
+        link: LinkMonitor, defaults: RemoteDefaults, options: FileSystemOptions, time: any TimeSource, logger: Logger
     ) throws {
         self.cache = cache
         journal = cache.journal
@@ -58,7 +58,7 @@ public final class FileSystem: FileSystemOperations {
         self.options = options
         self.time = time
         self.logger = logger
-        try makeRoot()
+        try makeRoot(defaults)
     }
 
     /// Where the kernel's caches are told of changes in the bucket; before, nobody is told.
@@ -83,13 +83,13 @@ public final class FileSystem: FileSystemOperations {
     /// The kernel asks again after at most a second, so that it is the journal's listing that decides.
     var timeToLive: Duration { min(options.metadataTimeToLive, .seconds(1)) }
 
-    private func makeRoot() throws {
+    private func makeRoot(_ defaults: RemoteDefaults) throws {
         try journal.write { transaction in
             guard try transaction.inode(.root) == nil else { return }
             let root = try transaction.insertInode { number in
                 Inode(
-                    number: number, kind: .directory, permissions: 0o755, userID: options.userID ?? 0,
-                    groupID: options.groupID ?? 0, time: time.wall)
+                    number: number, kind: .directory, permissions: defaults.directoryPermissions,
+                    userID: defaults.userID, groupID: defaults.groupID, time: time.wall)
             }
             precondition(root.number == .root, "the root is the first inode of a journal")
         }

@@ -13,7 +13,14 @@ extension FileSystem {
         of number: InodeNumber, _ change: AttributeChange, caller: Caller
     ) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
         guard !options.isReadOnly else { throw .readOnlyFileSystem }
-        if let size = change.size { try truncate(number, to: size) }
+        var change = change
+        if let size = change.size {
+            try truncate(number, to: size)
+            try dropSetID(number)
+        }
+        if change.permissions == nil && (change.userID != nil || change.groupID != nil) {
+            change.permissions = permissionsWithoutSetID(of: try row(number))
+        }
         if change.changesRow { try changeRow(of: number, change) }
         return try attributes(of: number)
     }
@@ -61,9 +68,8 @@ extension FileSystem {
             try transaction.update(row)
             return row
         }
-        if change.modified != nil && inode.kind == .file && (inode.pending.contains(.content) || cache.openFile(number) != nil) {
-            try setModified(inode)
-        }
+        let isHeldLocally = inode.pending.contains(.content) || cache.openFile(number) != nil
+        if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
     }
 
@@ -78,14 +84,21 @@ extension FileSystem {
         }
     }
 
-    /// The first write to a file takes its set-user-ID and set-group-ID bits away (write(2)).
+    /// Writing to a file, cutting it and giving it away take its set-user-ID and set-group-ID bits away (write(2),
+    /// truncate(2), chown(2)): the kernel leaves that to us (FUSE_HANDLE_KILLPRIV_V2).
     func dropSetID(_ number: InodeNumber) throws(Errno) {
+        guard let permissions = permissionsWithoutSetID(of: try row(number)) else { return }
         var change = AttributeChange()
-        let permissions = try row(number).permissions
-        guard permissions & 0o6000 != 0 else { return }
-        // Set-group-ID without group execution stands for mandatory locking and stays (inode(7)).
-        change.permissions = permissions & (permissions & 0o010 != 0 ? 0o1777 : 0o3777)
+        change.permissions = permissions
         try changeRow(of: number, change)
+    }
+
+    /// Nil if there is nothing to take away.
+    private func permissionsWithoutSetID(of inode: Inode) -> UInt16? {
+        guard inode.kind == .file, inode.permissions & 0o6000 != 0 else { return nil }
+        // Set-group-ID without group execution stands for mandatory locking and stays (inode(7)).
+        let permissions = inode.permissions & (inode.permissions & 0o010 != 0 ? 0o1777 : 0o3777)
+        return permissions == inode.permissions ? nil : permissions
     }
 }
 

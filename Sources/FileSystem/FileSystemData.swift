@@ -50,7 +50,8 @@ extension FileSystem {
         let file: CachedFile
         let writes = mode.contains(.write)
         do {
-            file = try isNew
+            file =
+                try isNew
                 ? cache.acquireNew(inode, forWriting: writes) : cache.acquire(inode.number, forWriting: writes)
         } catch {
             throw failure(error)

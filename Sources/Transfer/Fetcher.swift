@@ -69,7 +69,9 @@ public final class Fetcher: Sendable {
 
     /// Calls `completion` when every byte of `range` is local, before returning if it is already. `wanted`, which
     /// contains it, is what should be on the way besides.
-    public func read(_ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, then completion: @escaping Completion) {
+    public func read(
+        _ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, then completion: @escaping Completion
+    ) {
         let isPresent = file.missing(in: range).isEmpty
         if isPresent { completion(nil) }
         guard isOnline() else {

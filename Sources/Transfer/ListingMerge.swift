@@ -117,7 +117,9 @@ extension ListingMerge {
     private mutating func mergeDirectory(_ name: FileName, in transaction: JournalTransaction) throws {
         seen.insert(name)
         if let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number) {
-            guard existing.kind != .directory, existing.pending.isEmpty, existing.remoteSequence <= start else { return }
+            guard existing.kind != .directory, existing.pending.isEmpty, existing.remoteSequence <= start else {
+                return
+            }
             // The bucket has both `a` and `a/…`: the directory takes the name.
             try removeName(of: number, in: transaction)
         }

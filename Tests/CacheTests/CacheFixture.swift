@@ -4,6 +4,7 @@ import Logging
 import ObjectStore
 import Platform
 import TestKit
+
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
 
@@ -47,7 +48,10 @@ final class CacheFixture {
 
     /// A file that is new here, with nothing in the bucket.
     func makeFile(_ name: String) throws -> InodeNumber {
-        try insert(name) { $0.local = .complete; $0.pending = .content }
+        try insert(name) {
+            $0.local = .complete
+            $0.pending = .content
+        }
     }
 
     /// A file of which only the object is known.

@@ -118,7 +118,8 @@ import Testing
         }
         try fixture.cache.flush()
         #expect(try fixture.row(dirty)?.local == .complete)
-        #expect(try clean.map { try fixture.row($0)?.local } == [Inode.LocalData.none, Inode.LocalData.none, .complete])
+        #expect(
+            try clean.map { try fixture.row($0)?.local } == [Inode.LocalData.none, Inode.LocalData.none, .complete])
         #expect(try fixture.cache.usage().used <= 10_000)
         #expect(try fixture.cache.acquire(clean[0]).missing(in: 0..<4096) == [0..<4096])
     }

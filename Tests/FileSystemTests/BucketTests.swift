@@ -4,6 +4,7 @@ import ObjectStore
 import Platform
 import TestKit
 import Testing
+
 import struct SystemPackage.Errno
 
 /// What is in the bucket, seen through the file system, with and without a way to it.

@@ -3,6 +3,7 @@ import FileSystem
 import Platform
 import TestKit
 import Testing
+
 import struct SystemPackage.Errno
 
 /// Bytes and attributes.
@@ -90,6 +91,17 @@ import struct SystemPackage.Errno
         #expect(try await driver.stat("a").permissions == 0o755)
     }
 
+    @Test func cuttingAFileAndGivingItAwayTakeSetIDBitsAway() async throws {
+        try await driver.writeFile("a", "1")
+        let inode = try await driver.stat("a").inode
+        for change in [AttributeChange(size: 0), AttributeChange(userID: 5)] {
+            _ = try driver.fileSystem.setAttributes(
+                of: inode, AttributeChange(permissions: 0o6755), caller: driver.caller)
+            _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
+            #expect(try await driver.stat("a").permissions == 0o755)
+        }
+    }
+
     @Test func extendedAttributesOfUsersAreKeptAndOthersRefused() async throws {
         try await driver.writeFile("a", "1")
         let inode = try await driver.stat("a").inode
@@ -141,5 +153,14 @@ import struct SystemPackage.Errno
         try await driver.with(path) {
             _ = try driver.fileSystem.setAttributes(of: $0.inode, change, caller: driver.caller)
         }
+    }
+}
+
+extension AttributeChange {
+    fileprivate init(permissions: UInt16? = nil, userID: UInt32? = nil, size: Int64? = nil) {
+        self.init()
+        self.permissions = permissions
+        self.userID = userID
+        self.size = size
     }
 }

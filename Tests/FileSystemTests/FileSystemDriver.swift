@@ -1,6 +1,7 @@
 import Cache
 import FileSystem
 import Synchronization
+
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
 
@@ -125,7 +126,9 @@ final class FileSystemDriver: Sendable {
 
     // MARK: Data
 
-    func create(_ path: String, permissions: UInt16 = 0o644, _ mode: OpenMode = [.read, .write]) async throws -> HandleNumber {
+    func create(_ path: String, permissions: UInt16 = 0o644, _ mode: OpenMode = [.read, .write]) async throws
+        -> HandleNumber
+    {
         try await inParent(path) { parent, name in
             let (entry, opened) = try self.fileSystem.create(
                 name, in: parent, permissions: permissions, mode: mode, caller: self.caller)

@@ -2,6 +2,7 @@ import Cache
 import FileSystem
 import TestKit
 import Testing
+
 import struct SystemPackage.Errno
 
 /// Names: making, finding, renaming and removing them.

@@ -5,6 +5,7 @@ import ObjectStore
 import Platform
 import TestKit
 import Transfer
+
 import class FileSystem.FileSystem
 
 /// A whole Sluice but for the kernel: a file system over a bucket in memory, with a state directory of its own.
@@ -48,7 +49,7 @@ final class World: Sendable {
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
-            options: options, time: time, logger: logger)
+            defaults: defaults, options: options, time: time, logger: logger)
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }
         driver = FileSystemDriver(fileSystem)

@@ -96,8 +96,9 @@ final class LocalMachine {
 }
 
 /// What was reported to the kernel.
+///
+/// SAFETY: tests that use it run their reconciler in one task.
 final class ChangeLog: @unchecked Sendable {
-    // SAFETY: tests that use it run their reconciler in one task.
     private(set) var all: [BucketChange] = []
     func add(_ changes: [BucketChange]) { all += changes }
 }
@@ -340,6 +341,30 @@ extension CachedFile {
             } catch {
                 throw error as? Errno ?? .ioError
             }
+        }
+    }
+}
+
+extension LocalMachine {
+    /// A file in the root that a listing found.
+    func insertRemote(_ name: String, etag: ETag, size: Int64) throws {
+        try journal.write { transaction in
+            let inode = try transaction.insertInode { number in
+                var inode = Inode(
+                    number: number,
+                    kind: .file,
+                    permissions: 0o644,
+                    userID: 1,
+                    groupID: 2,
+                    time: time.wall
+                )
+                inode.size = size
+                inode.remote = RemoteObject(key: ObjectKey(name), etag: etag, size: size)
+                inode.isMetadataKnown = false
+                return inode
+            }
+            guard let name = FileName(name) else { throw CacheError.corrupt(name) }
+            try transaction.link(name, in: .root, to: inode.number)
         }
     }
 }

@@ -51,8 +51,9 @@ import Testing
 }
 
 /// One history.
+///
+/// SAFETY: everything runs in one task; the store's hook runs inside its requests.
 private final class History: @unchecked Sendable {
-    // SAFETY: everything runs in one task; the store's hook runs inside its requests.
     var random: SeededRandom
     let bucket: MemoryStore
     let faults: FaultyStore
@@ -67,6 +68,7 @@ private final class History: @unchecked Sendable {
     var theirs: [ObjectKey: [UInt8]] = [:]
     var replaced: Set<[UInt8]> = []
 
+    /// SAFETY: called inside the requests of the one task.
     final class Hook: @unchecked Sendable {
         var call: () -> Void = {}
     }

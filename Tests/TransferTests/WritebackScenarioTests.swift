@@ -15,8 +15,9 @@ import Testing
     let machine: LocalMachine
 
     /// Runs around each request.
+    ///
+    /// SAFETY: set and called in the task of one test.
     final class Hook: @unchecked Sendable {
-        // SAFETY: set and called in the task of one test.
         var call: () throws -> Void = {}
     }
 
@@ -594,29 +595,5 @@ extension SeededRandom {
     fileprivate static func bytes(of seed: UInt64) -> [UInt8] {
         var random = SeededRandom(seed: seed)
         return random.bytes(10)
-    }
-}
-
-extension LocalMachine {
-    /// A file in the root that a listing found.
-    func insertRemote(_ name: String, etag: ETag, size: Int64) throws {
-        try journal.write { transaction in
-            let inode = try transaction.insertInode { number in
-                var inode = Inode(
-                    number: number,
-                    kind: .file,
-                    permissions: 0o644,
-                    userID: 1,
-                    groupID: 2,
-                    time: time.wall
-                )
-                inode.size = size
-                inode.remote = RemoteObject(key: ObjectKey(name), etag: etag, size: size)
-                inode.isMetadataKnown = false
-                return inode
-            }
-            guard let name = FileName(name) else { throw CacheError.corrupt(name) }
-            try transaction.link(name, in: .root, to: inode.number)
-        }
     }
 }

@@ -44,7 +44,8 @@ struct StatusCommand: ParsableCommand {
     private func text(_ reports: [StatusReport]) throws -> String {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = watch ? [.sortedKeys, .withoutEscapingSlashes] : [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if !watch { encoder.outputFormatting.insert(.prettyPrinted) }
         let data = path == nil ? try encoder.encode(reports) : try encoder.encode(reports.first)
         return String(decoding: data, as: UTF8.self)
     }

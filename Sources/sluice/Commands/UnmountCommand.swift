@@ -2,6 +2,7 @@ import ArgumentParser
 import CLinux
 import Foundation
 import Platform
+
 import struct SystemPackage.Errno
 
 struct UnmountCommand: ParsableCommand {

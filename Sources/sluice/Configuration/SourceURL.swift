@@ -42,7 +42,7 @@ enum SourceURL: Equatable, Sendable, CustomStringConvertible {
 
     private static func directory(_ rest: Substring, _ text: String) throws(CommandFailure) -> SourceURL {
         guard rest.hasPrefix("/") else {
-            throw .usage("\"\(text)\": a directory is given by its absolute path, with three slashes: file:///DIRECTORY")
+            throw .usage("\"\(text)\": give a directory by its absolute path, with three slashes: file:///DIRECTORY")
         }
         var path = rest
         while path.count > 1 && path.hasSuffix("/") { path.removeLast() }

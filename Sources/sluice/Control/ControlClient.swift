@@ -1,8 +1,9 @@
 import CLinux
-import Foundation
 import FileSystem
+import Foundation
 import Fuse
 import Platform
+
 import struct SystemPackage.Errno
 
 /// A command's connection to the daemon of one mount.

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Platform
 import Synchronization
+
 import struct SystemPackage.Errno
 
 /// What the daemon does at the request of commands.

@@ -1,13 +1,15 @@
 import CLinux
 import Glibc
 import Platform
+
 import struct SystemPackage.Errno
 
 /// One connection between a command and the daemon over a Unix socket: lines in both directions.
 ///
-/// Used by one thread at a time; closed when the last reference goes.
+/// Closed when the last reference goes.
+///
+/// SAFETY: the descriptor never changes, and only the one thread that reads touches the buffer.
 final class ControlSocket: @unchecked Sendable {
-    // SAFETY: a descriptor that never changes, and a buffer that only the one reader touches.
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
@@ -106,7 +108,9 @@ final class ControlSocket: @unchecked Sendable {
         var failure: Errno?
         withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                do throws(Errno) { try body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size)) } catch { failure = error }
+                do throws(Errno) { try body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size)) } catch {
+                    failure = error
+                }
             }
         }
         if let failure { throw failure }

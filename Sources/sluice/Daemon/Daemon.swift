@@ -24,9 +24,12 @@ struct Daemon: Sendable {
         let mountPoint = ControlClient.absolute(mountPoint)
         let options = MountOptions(
             source: "\(source)", allowOther: settings.allowsOthers, readOnly: settings.isReadOnly)
-        do { try FuseSession.check(mountPoint: mountPoint, options: options) } catch { throw CommandFailure("\(error)") }
+        do { try FuseSession.check(mountPoint: mountPoint, options: options) } catch {
+            throw CommandFailure("\(error)")
+        }
         let bucket = try StoreFactory.bucket(source, settings: settings, environment: environment, logger: logger)
-        let statePath = settings.stateDirectory.map(ControlClient.absolute)
+        let statePath =
+            settings.stateDirectory.map(ControlClient.absolute)
             ?? StatePath.path(for: bucket.identity, environment: environment, isRoot: geteuid() == 0)
         for warning in bucket.warnings { warn(warning) }
         let failure = try await probe(bucket, statePath)

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+
 import struct SystemPackage.Errno
 
 /// Where a daemon without a terminal writes: `sluice.log` in its state directory.

@@ -60,7 +60,7 @@ final class Engine: Sendable {
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
-            options: settings.fileSystem, time: time, logger: logger)
+            defaults: settings.defaults, options: settings.fileSystem, time: time, logger: logger)
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }
         link.start(probing: observed)

@@ -2,6 +2,7 @@ import Cache
 import Foundation
 import Platform
 import Transfer
+
 import struct SystemPackage.Errno
 
 /// Serves commands from the parts of a running engine.

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Platform
+
 import struct SystemPackage.Errno
 
 /// Starts the daemon: this program again, with `--foreground`, in a session of its own; no fork after threads. The

@@ -34,7 +34,9 @@ struct LineLogHandler: LogHandler {
     }
 
     private static func quoted(_ text: String) -> String {
-        let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "\\" && $0.value != 0x7f }
+        let isPlain =
+            !text.isEmpty
+            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f && $0 != "\"" && $0 != "\\" }
         return isPlain ? text : "\"\(escaped(text))\""
     }
 

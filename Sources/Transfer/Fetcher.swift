@@ -160,7 +160,7 @@ extension Fetcher {
 
     private func run(_ request: Request, _ file: CachedFile) async -> StoreError? {
         while true {
-            guard let base = file.base else { return nil }
+            guard let base = file.base else { return nil }  // every byte is local then
             do {
                 let sink = FillSink(file: file, version: base.etag) { [self] count in
                     progress(of: request.inode, received: Int64(count))

@@ -1,0 +1,155 @@
+import Cache
+import Logging
+import ObjectStore
+import Platform
+import Synchronization
+import TestKit
+import Testing
+
+@testable import Transfer
+
+/// Bytes of objects brought into data files.
+@Suite struct FetcherTests {
+    let bucket = MemoryStore()
+    let store: FaultyStore
+    let machine: Machine
+    let content: [UInt8]
+
+    /// A cache with one remote file, and a fetcher.
+    final class Machine: Sendable {
+        let directory: TemporaryDirectory
+        let journal: Journal
+        let cache: FileCache
+        let fetcher: Fetcher
+        let switchboard = Switchboard()
+
+        init(_ store: any ObjectStore) throws {
+            let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            directory = try TemporaryDirectory()
+            journal = try Journal(path: directory.path("journal.db"))
+            cache = try FileCache(
+                journal: journal, disk: PosixDisk(path: directory.path),
+                limits: CacheLimits(limit: 1 << 40, reserve: 0),
+                time: SystemTime(), boot: BootIdentity(high: 1, low: 1), logger: logger)
+            let switchboard = switchboard
+            fetcher = Fetcher(
+                store: store, cache: cache, time: SystemTime(), concurrency: 4, logger: logger,
+                isOnline: { switchboard.isOnline.load(ordering: .relaxed) })
+        }
+
+        final class Switchboard: Sendable {
+            let isOnline = Atomic(true)
+        }
+
+        func insert(_ name: String, _ etag: ETag, size: Int64) throws -> InodeNumber {
+            try journal.write { transaction in
+                let inode = try transaction.insertInode { number in
+                    var inode = Inode(
+                        number: number, kind: .file, permissions: 0o644, userID: 0, groupID: 0,
+                        time: Timestamp(nanoseconds: 0))
+                    inode.size = size
+                    inode.remote = RemoteObject(key: ObjectKey(name), etag: etag, size: size)
+                    return inode
+                }
+                return inode.number
+            }
+        }
+    }
+
+    init() throws {
+        store = FaultyStore(bucket)
+        machine = try Machine(store)
+        var random = SeededRandom(seed: 7)
+        content = random.bytes(20 << 20)
+    }
+
+    private func makeFile() throws -> CachedFile {
+        let etag = bucket.set(ObjectKey("a"), content)
+        return try machine.cache.acquire(machine.insert("a", etag, size: Int64(content.count)))
+    }
+
+    private func read(_ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>? = nil) async -> StoreError? {
+        await withCheckedContinuation { done in
+            machine.fetcher.read(file, range, wanted: wanted ?? range) { done.resume(returning: $0) }
+        }
+    }
+
+    private func bytes(_ file: CachedFile, _ range: Range<Int64>) throws -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(range.length), alignment: 1)
+        defer { buffer.deallocate() }
+        let count = try file.read(into: buffer, at: range.lowerBound)
+        return Array(buffer.prefix(count))
+    }
+
+    @Test func bytesArriveWhereTheyBelong() async throws {
+        let file = try makeFile()
+        #expect(await read(file, 9_000_000..<9_000_100) == nil)
+        #expect(try bytes(file, 9_000_000..<9_000_100) == Array(content[9_000_000..<9_000_100]))
+        try await machine.fetcher.materialize(file)
+        #expect(file.missing(in: 0..<Int64(content.count)).isEmpty)
+        #expect(try bytes(file, 0..<Int64(content.count)) == content)
+    }
+
+    @Test func presentBytesAreAnsweredAtOnceWithoutARequest() async throws {
+        let file = try makeFile()
+        #expect(await read(file, 0..<1000) == nil)
+        let requests = store.calls(.get)
+        let answered = Atomic(false)
+        machine.fetcher.read(file, 10..<20, wanted: 10..<20) { _ in answered.store(true, ordering: .relaxed) }
+        let isAnswered = answered.load(ordering: .relaxed)
+        #expect(isAnswered)
+        #expect(store.calls(.get) == requests)
+    }
+
+    @Test func readersOfTheSameBytesShareARequest() async throws {
+        let file = try makeFile()
+        store.script(.get, .delay(.milliseconds(100)))
+        await withTaskGroup(of: StoreError?.self) { group in
+            for _ in 0..<20 { group.addTask { await read(file, 0..<4096) } }
+            for await error in group { #expect(error == nil) }
+        }
+        #expect(store.calls(.get) == 1)
+    }
+
+    @Test func aWideWishIsFetchedInParallelRanges() async throws {
+        let file = try makeFile()
+        #expect(await read(file, 0..<Int64(content.count)) == nil)
+        #expect(store.calls(.get) == 3)
+        #expect(store.gets.compactMap(\.range).map(\.length).max() == FetchPlan.chunkSize)
+    }
+
+    @Test func aFailureIsToldToThoseWhoWaitAndTheNextReadTriesAgain() async throws {
+        let file = try makeFile()
+        store.script(.get, .unreachable)
+        #expect(await read(file, 0..<100)?.kind == .unreachable)
+        #expect(await read(file, 0..<100) == nil)
+    }
+
+    @Test func anObjectThatIsAnotherVersionNowIsNeverMixedIn() async throws {
+        let file = try makeFile()
+        #expect(await read(file, 0..<100) == nil)
+        bucket.set(ObjectKey("a"), Array(repeating: 0, count: content.count))
+        #expect(await read(file, 10_000_000..<10_000_100)?.kind == .preconditionFailed)
+        #expect(!file.missing(in: 10_000_000..<10_000_100).isEmpty)
+    }
+
+    @Test func withoutAWayToTheStoreReadersFailAtOnce() async throws {
+        let file = try makeFile()
+        machine.switchboard.isOnline.store(false, ordering: .relaxed)
+        #expect(await read(file, 0..<100)?.kind == .unreachable)
+        #expect(store.calls(.get) == 0)
+    }
+
+    @Test func aFileStaysOpenWhileItIsFetchedThoughItsHandleIsClosed() async throws {
+        let file = try makeFile()
+        let inode = file.inode
+        store.script(.get, .delay(.milliseconds(200)))
+        let answered = Atomic(false)
+        machine.fetcher.read(file, 0..<100, wanted: 0..<100) { _ in answered.store(true, ordering: .relaxed) }
+        machine.cache.release(file)
+        #expect(machine.cache.openFile(inode) != nil)
+        while machine.cache.openFile(inode) != nil { try await Task.sleep(for: .milliseconds(10)) }
+        let isAnswered = answered.load(ordering: .relaxed)
+        #expect(isAnswered)
+    }
+}

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from harness import servers
 
 # Where the directory store keeps what is not an object: versions and metadata, uploads under way.
-DIRECTORY_STORE_PRIVATE = ".sluice"
+DIRECTORY_STORE_PRIVATE = ".sluice-store"
 
 
 class DirectoryBucket:

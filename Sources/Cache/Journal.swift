@@ -16,8 +16,25 @@ public final class Journal: Sendable {
     private let sequence: Atomic<Int64>
     private let hasUnsynced = Atomic(true)
 
-    /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version.
+    /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
+    /// for a file that is no journal.
     public init(path: String) throws {
+        walPath = path + "-wal"
+        do {
+            queue = try Self.open(path)
+            let last = try queue.inDatabase {
+                try Int64.fetchOne($0, sql: "SELECT MAX(remote_seq) FROM inode") ?? 0
+            }
+            sequence = Atomic(last)
+        } catch let error as DatabaseError {
+            throw CacheError.unusable(
+                "the journal \(path) cannot be opened (\(error.message ?? "\(error.resultCode)")): keep that state "
+                    + "directory, it may hold the only copy of files, and name another --state-dir"
+            )
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.label = "journal"
         configuration.prepareDatabase { database in
@@ -28,13 +45,9 @@ public final class Journal: Sendable {
             // Checkpoints sync: they run from `checkpoint()`, never inside somebody's rename.
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }
-        queue = try DatabaseQueue(path: path, configuration: configuration)
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
         try JournalSchema.migrate(queue)
-        walPath = path + "-wal"
-        let last = try queue.inDatabase {
-            try Int64.fetchOne($0, sql: "SELECT MAX(remote_seq) FROM inode") ?? 0
-        }
-        sequence = Atomic(last)
+        return queue
     }
 
     /// A number that grows with each call, over restarts as well.

@@ -11,7 +11,7 @@ enum JournalSchema {
         let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
         guard found <= version else {
             throw CacheError.unusable(
-                "the state directory was written by a newer sluice (schema \(found), this one knows \(version)):"
+                "the journal \(queue.path) was written by a newer sluice (schema \(found), this one knows \(version)):"
                     + " install the newer version, or name another --state-dir")
         }
         guard found < version else { return }

@@ -93,7 +93,8 @@ struct CurlSchedule {
         _ result: Result<HTTPResponse, StoreError>
     ) {
         multi.remove(handle)
-        idle.append(handle)
+        // libcurl 7.88 leaves a handle whose host name had no address with a buffer that refuses CURLOPT_BUFFERSIZE.
+        if case .success = result { idle.append(handle) } else { curl_easy_cleanup(handle) }
         active[ObjectIdentifier(transfer)] = nil
         count(transfer, -1)
         transfer.resume(result)

@@ -31,9 +31,9 @@ struct Daemon: Sendable {
         let statePath =
             settings.stateDirectory.map(ControlClient.absolute)
             ?? StatePath.path(for: bucket.identity, environment: environment, isRoot: geteuid() == 0)
-        for warning in bucket.warnings { warn(warning) }
         let failure = try await probe(bucket, statePath)
         let engine = try makeEngine(bucket, statePath, failure, logger)
+        for warning in bucket.warnings { warn(warning) }
         try await serve(engine, at: mountPoint, options, statePath, logger)
     }
 

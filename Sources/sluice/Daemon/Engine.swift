@@ -27,6 +27,8 @@ final class Engine: Sendable {
     let writeback: Writeback
     let fileSystem: FileSystem
     private let flusher: Flusher
+    /// Locked as long as the engine lives.
+    private let state: StateDirectory
     private let observed: ObservedStore
 
     /// Opens the state directory's journal and data files, recovers what a former process left, and starts to bring
@@ -39,6 +41,7 @@ final class Engine: Sendable {
         _ settings: Settings, source: String, store: any ObjectStore, state: StateDirectory, failure: StoreError?,
         time: any TimeSource, logger: Logger
     ) throws {
+        self.state = state
         journal = try Journal(path: state.journalPath)
         try Self.claim(journal, for: source, state)
         cache = try FileCache(

@@ -174,12 +174,14 @@ def test_a_signal_ends_the_daemon_cleanly(number, bucket, make_mount):
 
 def test_a_signal_ends_the_daemon_while_a_file_is_open(file_bucket, make_mount):
     mount = make_mount(file_bucket).start()
-    with open(mount.path / "open", "wb", buffering=0) as file:
-        file.write(b"written")
-        assert timed(mount.terminate) < 5
-        assert not is_mounted(mount.path)
-        with pytest.raises(OSError):
-            file.write(b"after the end")
+    file = os.open(mount.path / "open", os.O_WRONLY | os.O_CREAT)
+    os.write(file, b"written")
+    assert timed(mount.terminate) < 5
+    assert not is_mounted(mount.path)
+    for call in (lambda: os.write(file, b"after the end"), lambda: os.close(file)):
+        with pytest.raises(OSError) as failure:
+            call()
+        assert failure.value.errno == errno.ENOTCONN
     mount.start()
     assert (mount.path / "open").read_bytes() == b"written"
 

@@ -32,19 +32,25 @@ struct UnmountCommand: ParsableCommand {
         guard place == ControlClient.absolute(mountpoint) else {
             throw CommandFailure("\(mountpoint) is not a mount point; it lies in the mount at \(place)")
         }
-        var left: ControlAnswer.Remainder?
         let client = try? ControlClient(path: place)
-        if let client {
-            let limit = noDrain ? 0 : timeout
-            let request = ControlRequest(action: .drain, path: "", timeout: limit)
-            left = try client.ask(request, progress: Progress(verb: "unmounting").show).remainder
-        }
+        let left = try client.flatMap(noDrain ? remainder : drain)
         try detach(place)
         client?.waitForEnd()
         guard let left, !left.isNothing else { return }
         let message = "\(left.text) not in the bucket yet: safe in the state directory, and sent after the next mount"
         if noDrain { return Progress.tell(message) }
         throw CommandFailure(message, code: .timedOut)
+    }
+
+    private func drain(_ client: ControlClient) throws(CommandFailure) -> ControlAnswer.Remainder? {
+        let request = ControlRequest(action: .drain, path: "", timeout: timeout)
+        return try client.ask(request, progress: Progress(verb: "unmounting").show).remainder
+    }
+
+    private func remainder(_ client: ControlClient) throws(CommandFailure) -> ControlAnswer.Remainder? {
+        try client.ask(ControlRequest(action: .status)).status.map {
+            ControlAnswer.Remainder(files: $0.pending.files, bytes: $0.pending.bytes, operations: $0.pending.operations)
+        }
     }
 
     private func detach(_ place: String) throws(CommandFailure) {

@@ -9,6 +9,7 @@ class Proxy:
     """Forwards 127.0.0.1:`port` to `target`; `cut()` drops every connection and refuses new ones until `restore()`.
 
     `bytes_per_second`, when set, slows what the client sends, so that a test can act while an upload is under way.
+    `sent_bytes` counts what the client sent.
     """
 
     BLOCK = 64 * 1024
@@ -16,6 +17,7 @@ class Proxy:
     def __init__(self, target, bytes_per_second=None):
         self.target = target
         self.bytes_per_second = bytes_per_second
+        self.sent_bytes = 0
         self.lock = threading.Lock()
         self.connections = set()
         self.listener = None
@@ -65,11 +67,17 @@ class Proxy:
             for source, sink, brake in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._forward, args=(source, sink, brake), daemon=True).start()
 
+    def _count(self, size):
+        with self.lock:
+            self.sent_bytes += size
+        if self.bytes_per_second:
+            time.sleep(size / self.bytes_per_second)
+
     def _forward(self, source, sink, brake):
         try:
             while block := source.recv(self.BLOCK):
-                if brake and self.bytes_per_second:
-                    time.sleep(len(block) / self.bytes_per_second)
+                if brake:
+                    self._count(len(block))
                 sink.sendall(block)
         except OSError:
             pass

@@ -10,7 +10,7 @@ extension Reconciler {
     func keepBoth(_ number: InodeNumber, at key: ObjectKey, theirs info: ObjectInfo) async throws {
         try await dropMultipart(of: number)
         let now = time.wall
-        let suffix = ".conflict-\(Self.plain(settings.host))-\(CalendarTime(now).compact)"
+        let suffix = ".conflict-\(Self.plain(settings.host))-\(CalendarTime(now).basic)"
         let sequence = journal.nextSequence()
         let changes = try journal.write { transaction in
             try transaction.keepBoth(number, at: key, theirs: info, suffix: suffix, time: now, sequence: sequence)

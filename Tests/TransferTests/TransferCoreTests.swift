@@ -283,13 +283,6 @@ import Testing
         }
         #expect(Base64.decode("Z") == nil && Base64.decode("Zm=v") == nil && Base64.decode("Z*9v") == nil)
     }
-
-    @Test func calendarDaysAreThoseOfGregory() {
-        #expect(CalendarTime(Timestamp(seconds: 1_795_512_600)).compact == "20261124T093000Z")
-        #expect(CalendarTime(Timestamp(seconds: 951_782_399)).compact == "20000228T235959Z")
-        #expect(CalendarTime(Timestamp(seconds: 951_782_400)).compact == "20000229T000000Z")
-        #expect(CalendarTime(Timestamp(seconds: -1)).compact == "19691231T235959Z")
-    }
 }
 
 @Suite struct WritebackPlanTests {

@@ -24,6 +24,7 @@ final class ControlServer: Sendable {
     private static let progressInterval: Duration = .seconds(1)
     private static let requestLimit = 64 << 10
 
+    private let directory: String
     private let control: any MountControl
     private let time: any TimeSource
     private let logger: Logger
@@ -32,6 +33,7 @@ final class ControlServer: Sendable {
 
     /// Listens in the state directory and starts to answer.
     init(in directory: String, control: any MountControl, time: any TimeSource, logger: Logger) throws(Errno) {
+        self.directory = directory
         self.control = control
         self.time = time
         self.logger = logger
@@ -39,8 +41,9 @@ final class ControlServer: Sendable {
         Thread.detachNewThread { [self] in accept() }
     }
 
-    /// Ends all connections.
+    /// Ends all connections and takes the socket away.
     func stop() {
+        ControlSocket.remove(in: directory)
         listener.shut()
         for connection in connections.withLock({ $0.values.map { $0 } }) { connection.shut() }
     }

@@ -46,6 +46,8 @@ final class ControlSocket: @unchecked Sendable {
         return socket
     }
 
+    static func remove(in directory: String) { unlink(directory + "/" + name) }
+
     /// Waits for the next connection; throws when the socket was shut.
     func accept() throws(Errno) -> ControlSocket {
         ControlSocket(owning: try systemCall { Glibc.accept(descriptor, nil, nil) })

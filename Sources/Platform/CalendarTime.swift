@@ -1,18 +1,16 @@
-import Platform
-
-/// A moment in the calendar's terms (UTC, proleptic Gregorian): the three forms of time that S3 speaks.
-struct CalendarTime: Equatable, Sendable {
-    var year: Int
+/// A moment in the calendar's terms (UTC, proleptic Gregorian), and the forms of time that S3 and its users write.
+public struct CalendarTime: Equatable, Sendable {
+    public var year: Int
     /// 1 to 12.
-    var month: Int
+    public var month: Int
     /// 1 to 31.
-    var day: Int
-    var hour: Int
-    var minute: Int
-    var second: Int
-    var nanosecond: Int = 0
+    public var day: Int
+    public var hour: Int
+    public var minute: Int
+    public var second: Int
+    public var nanosecond: Int = 0
 
-    init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, nanosecond: Int = 0) {
+    public init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, nanosecond: Int = 0) {
         guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day), (0...23).contains(hour),
             (0...59).contains(minute), (0...60).contains(second), (0..<1_000_000_000).contains(nanosecond)
         else { return nil }
@@ -26,7 +24,7 @@ struct CalendarTime: Equatable, Sendable {
     }
 
     /// Days are counted in eras of 400 years that begin on 1 March, so that the leap day is an era's last.
-    init(_ moment: Timestamp) {
+    public init(_ moment: Timestamp) {
         let seconds = Int(moment.seconds)
         let days = seconds >= 0 ? seconds / 86_400 : -((86_399 - seconds) / 86_400)
         let rest = seconds - days * 86_400
@@ -45,7 +43,7 @@ struct CalendarTime: Equatable, Sendable {
         nanosecond = Int(moment.subsecondNanoseconds)
     }
 
-    var timestamp: Timestamp {
+    public var timestamp: Timestamp {
         let shiftedYear = month <= 2 ? year - 1 : year
         let era = (shiftedYear >= 0 ? shiftedYear : shiftedYear - 399) / 400
         let yearOfEra = shiftedYear - era * 400
@@ -59,33 +57,32 @@ struct CalendarTime: Equatable, Sendable {
     }
 
     /// `20130524`.
-    var basicDate: String { padded(year, 4) + padded(month, 2) + padded(day, 2) }
+    public var basicDate: String { padded(year, 4) + padded(month, 2) + padded(day, 2) }
 
     /// `20130524T000000Z` (ISO 8601 basic), the value of `x-amz-date`.
-    var basic: String { "\(basicDate)T\(padded(hour, 2))\(padded(minute, 2))\(padded(second, 2))Z" }
+    public var basic: String { "\(basicDate)T\(padded(hour, 2))\(padded(minute, 2))\(padded(second, 2))Z" }
 
-    /// Reads `2009-10-12T17:50:30.000Z`, the form in XML answers; the fraction may have any length or be missing.
-    init?(iso8601 text: some Collection<UInt8>) {
+    /// Reads `2009-10-12T17:50:30.000Z` or another offset such as `+07:00` (RFC 3339); the fraction may have any length
+    /// or be missing.
+    public init?(iso8601 text: some Collection<UInt8>) {
         var scanner = Scanner(text)
         guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2), scanner.skip("-"),
-            let day = scanner.number(2), scanner.skip("T"), let hour = scanner.number(2), scanner.skip(":"),
-            let minute = scanner.number(2), scanner.skip(":"), let second = scanner.number(2)
+            let day = scanner.number(2), scanner.skip("T") || scanner.skip("t") || scanner.skip(" "),
+            let hour = scanner.number(2), scanner.skip(":"), let minute = scanner.number(2), scanner.skip(":"),
+            let second = scanner.number(2)
         else { return nil }
         let nanosecond = scanner.skip(".") ? scanner.fraction() : 0
-        guard scanner.skip("Z"), scanner.isAtEnd else { return nil }
-        self.init(
-            year: year,
-            month: month,
-            day: day,
-            hour: hour,
-            minute: minute,
-            second: second,
-            nanosecond: nanosecond
-        )
+        guard let offset = scanner.zone(), scanner.isAtEnd,
+            let local = CalendarTime(
+                year: year, month: month, day: day, hour: hour, minute: minute, second: second, nanosecond: nanosecond)
+        else { return nil }
+        let moment = local.timestamp
+        self = CalendarTime(
+            Timestamp(seconds: moment.seconds - Int64(offset), nanoseconds: moment.subsecondNanoseconds))
     }
 
     /// Reads `Fri, 24 May 2013 00:00:00 GMT`, the form in HTTP headers (RFC 9110, IMF-fixdate).
-    init?(http text: some StringProtocol) {
+    public init?(http text: some StringProtocol) {
         let fields = text.split(separator: " ")
         guard fields.count == 6, let day = Int(fields[1]), let month = Self.months.firstIndex(of: String(fields[2])),
             let year = Int(fields[3])
@@ -126,6 +123,15 @@ private struct Scanner<Text: Collection> where Text.Element == UInt8 {
             value = value * 10 + digit
         }
         return value
+    }
+
+    /// Seconds east of UTC.
+    mutating func zone() -> Int? {
+        if skip("Z") || skip("z") { return 0 }
+        let isWest = skip("-")
+        guard isWest || skip("+"), let hours = number(2), skip(":"), let minutes = number(2), hours < 24, minutes < 60
+        else { return nil }
+        return (hours * 3600 + minutes * 60) * (isWest ? -1 : 1)
     }
 
     /// Nanoseconds; digits beyond the ninth are dropped.

@@ -9,6 +9,8 @@ extension Reconciler {
         case done
         /// An inode has to be reconciled first.
         case waits(for: InodeNumber)
+        /// It is a directory's marker, and objects below it have to go first.
+        case waitsForContents
     }
 
     /// Deletes the object of a tombstone, if it still is the version that was to be deleted and nobody needs it.
@@ -17,6 +19,7 @@ extension Reconciler {
             guard let tombstone = try journal.read({ try $0.tombstone(at: key) }) else { return .done }
             switch try journal.read({ try $0.hold(on: tombstone) }) {
             case .awaits(let number): return .waits(for: number)
+            case .awaitsContents: return .waitsForContents
             case .obsolete: break
             case nil:
                 try await saveReaders(of: key)

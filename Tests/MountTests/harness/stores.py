@@ -29,6 +29,11 @@ class DirectoryBucket:
         paths = (path.relative_to(self.directory) for path in self.directory.rglob("*") if not path.is_dir())
         return sorted(str(path) for path in paths if path.parts[0] != DIRECTORY_STORE_PRIVATE)
 
+    def markers(self):
+        """The keys of directory markers: directories of the directory store, with a slash at the end."""
+        paths = (path.relative_to(self.directory) for path in self.directory.rglob("*") if path.is_dir())
+        return {f"{path}/" for path in paths if path.parts[0] != DIRECTORY_STORE_PRIVATE}
+
     def read(self, key):
         return (self.directory / key).read_bytes()
 
@@ -67,6 +72,10 @@ class S3Bucket:
     def keys(self):
         """Every key but the directory markers."""
         return [key for key in self.all_keys() if not key.endswith("/")]
+
+    def markers(self):
+        """The keys of directory markers: they end in a slash."""
+        return {key for key in self.all_keys() if key.endswith("/")}
 
     def all_keys(self):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)

@@ -15,8 +15,8 @@ public final class FileCache: Sendable {
     let boot: BootIdentity
     let logger: Logger
     let table: Mutex<Table>
-    /// Bytes that may be written before space is looked at again.
-    let writeBudget = Atomic<Int64>(0)
+    /// Bytes that may come before space is looked at again.
+    let budget = Atomic<Int64>(0)
 
     struct Table {
         struct Opened {

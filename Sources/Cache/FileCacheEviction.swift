@@ -4,7 +4,7 @@ import SystemPackage
 // MARK: Space
 
 extension FileCache {
-    /// Space is looked at again after this many bytes were written.
+    /// Space is looked at again after this many bytes.
     private static let budgetStep: Int64 = 64 << 20
 
     /// Bytes on the disk now.
@@ -27,22 +27,23 @@ extension FileCache {
             limit: limits.limit)
     }
 
-    /// Admits a write of `count` bytes, after making room if need be. Throws ``CacheError/noSpace``.
+    /// Admits `count` bytes more, written or fetched, after making room if need be. Throws ``CacheError/noSpace``.
     ///
-    /// Space is measured every 64 MiB; the reserve must be larger than that for it to hold.
-    public func admitWrite(of count: Int64) throws {
-        if writeBudget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
-        var room = try writableBytes()
-        if room < count + Self.budgetStep {
-            try evict(atLeast: count + Self.budgetStep - room)
-            room = try writableBytes()
-        }
+    /// Space is measured again every 64 MiB, with a small limit more often; the reserve must be larger than that for it
+    /// to hold.
+    public func admit(_ count: Int64) throws {
+        if budget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
+        let step = min(Self.budgetStep, limits.limit / 16)
+        let excess = try usage().used + count + step - limits.limit
+        let shortage = count + step - (try diskSpace().available - limits.reserve)
+        if max(excess, shortage) > 0 { try evict(atLeast: max(excess, shortage)) }
+        let room = try min(limits.limit - usage().dirty, diskSpace().available - limits.reserve)
         guard room >= count else { throw CacheError.noSpace }
-        writeBudget.store(min(room - count, Self.budgetStep), ordering: .relaxed)
+        budget.store(min(room - count, step), ordering: .relaxed)
     }
 
     /// What `statfs` tells programs: bytes that may be written before ENOSPC, and the size this is measured in.
-    public func budget() throws -> (total: Int64, available: Int64) {
+    public func writableSpace() throws -> (total: Int64, available: Int64) {
         let usage = try usage()
         let space = try diskSpace()
         let clean = max(0, usage.used - usage.dirty)
@@ -55,11 +56,6 @@ extension FileCache {
     func evictOverLimit() throws {
         let excess = max(try usage().used - limits.limit, limits.reserve - (try diskSpace().available))
         if excess > 0 { try evict(atLeast: excess) }
-    }
-
-    private func writableBytes() throws -> Int64 {
-        let usage = try usage()
-        return min(limits.limit - usage.dirty, try diskSpace().available - limits.reserve)
     }
 
     private func diskSpace() throws(CacheError) -> DiskSpace {
@@ -77,10 +73,14 @@ extension FileCache {
     /// Lets go of clean files that are not open, least recently used first, until `bytes` are free.
     func evict(atLeast bytes: Int64) throws {
         var freed: Int64 = 0
-        let candidates = try journal.read { try $0.evictable(limit: 1000) }
-        for candidate in candidates where freed < bytes {
-            freed += try evict(candidate.number)
-        }
+        var batch: Int64
+        repeat {
+            batch = 0
+            for candidate in try journal.read({ try $0.evictable(limit: 1000) }) where freed + batch < bytes {
+                batch += try evict(candidate.number)
+            }
+            freed += batch
+        } while batch > 0 && freed < bytes
         if freed > 0 { logger.info("evicted", metadata: ["bytes": "\(freed)"]) }
     }
 

@@ -34,7 +34,7 @@ extension FileSystem {
         case .file: break
         }
         try withFile(number) { file in
-            if size > file.status.size { try cache.admitWrite(of: 0) }
+            if size > file.status.size { try cache.admit(0) }
             try file.truncate(to: size)
         }
     }

@@ -141,7 +141,7 @@ extension FileSystem {
         let open = try self.handle(handle)
         guard open.mode.contains(.write) else { throw .badFileDescriptor }
         do {
-            try cache.admitWrite(of: Int64(count))
+            try cache.admit(Int64(count))
             if open.mustDropSetID.exchange(false, ordering: .relaxed) { try dropSetID(open.file.inode) }
             let written = try open.file.write(at: offset, count: count, transfer: transfer)
             if open.mode.contains(.synchronous) { try cache.synchronize(open.file) }

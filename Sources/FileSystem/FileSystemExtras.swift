@@ -75,7 +75,7 @@ extension FileSystem {
 extension FileSystem {
     public func statistics() throws(Errno) -> FileSystemStatistics {
         do {
-            let (total, available) = try cache.budget()
+            let (total, available) = try cache.writableSpace()
             let unit: Int64 = 4096
             return FileSystemStatistics(
                 blockSize: UInt32(unit), blocks: UInt64(total / unit), freeBlocks: UInt64(available / unit),

@@ -159,6 +159,11 @@ extension Fetcher {
     }
 
     private func run(_ request: Request, _ file: CachedFile) async -> StoreError? {
+        do {
+            try cache.admit(request.range.length)
+        } catch {
+            return StoreError(.localFault, message: "no room for fetched bytes: \(error)")
+        }
         while true {
             guard let base = file.base else { return nil }  // every byte is local then
             do {

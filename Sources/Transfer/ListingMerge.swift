@@ -127,9 +127,12 @@ extension ListingMerge {
         let keys = prefix + name.string + "/"
         if try transaction.hasTombstones(withPrefix: keys) || transaction.hasRemoteKeys(withPrefix: keys) { return }
         let inode = try transaction.insertInode { number in
-            Inode(
+            var inode = Inode(
                 number: number, kind: .directory, permissions: defaults.directoryPermissions,
                 userID: defaults.userID, groupID: defaults.groupID, time: time)
+            // There may be a marker object with attributes.
+            inode.isMetadataKnown = false
+            return inode
         }
         try link(name, to: inode.number, in: transaction)
     }

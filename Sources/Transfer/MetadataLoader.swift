@@ -38,7 +38,8 @@ public final class MetadataLoader: Sendable {
 
     private func load(_ number: InodeNumber) async -> StoreError? {
         do {
-            guard let inode = try journal.read({ try $0.inode(number) }), let remote = inode.remote else { return nil }
+            guard let inode = try journal.read({ try $0.inode(number) }) else { return nil }
+            guard let remote = inode.remote else { return try await loadMarker(of: inode) }
             let info = try await store.head(remote.key)
             guard info.etag == remote.etag else {
                 throw StoreError(.preconditionFailed, message: "the object is another version now")
@@ -58,6 +59,29 @@ public final class MetadataLoader: Sendable {
         } catch {
             return error as? StoreError ?? StoreError(.localFault, message: "\(error)")
         }
+    }
+
+    /// A directory of which only the names below it were seen: it may have a marker object all the same.
+    private func loadMarker(of inode: Inode) async throws -> StoreError? {
+        guard inode.kind == .directory, let key = try journal.read({ try $0.key(of: inode) }) else { return nil }
+        var info: ObjectInfo?
+        do {
+            info = try await store.head(key)
+        } catch  where error.kind == .notFound {
+            info = nil
+        }
+        try journal.write { transaction in
+            guard var current = try transaction.inode(inode.number), current.remote == nil, current.pending.isEmpty,
+                try transaction.key(of: current) == key
+            else { return }
+            if let info {
+                current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
+                apply(PosixMetadata(decoding: info.metadata), target: nil, to: &current)
+            }
+            current.isMetadataKnown = true
+            try transaction.update(current)
+        }
+        return nil
     }
 
     /// What was changed here since is newer than what the object says.

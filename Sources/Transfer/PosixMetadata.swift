@@ -124,7 +124,9 @@ extension PosixMetadata {
     /// Decimal seconds with or without a fraction, or RFC 3339.
     private static func time(_ text: String) -> Timestamp? {
         let pieces = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let whole = pieces.first, let seconds = Int64(whole) else { return CalendarTime(iso8601: text.utf8)?.timestamp }
+        guard let whole = pieces.first, let seconds = Int64(whole) else {
+            return CalendarTime(iso8601: text.utf8)?.timestamp
+        }
         guard pieces.count == 2 else { return Timestamp(seconds: seconds) }
         let digits = pieces[1].utf8.prefix(9)
         guard pieces[1].utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }

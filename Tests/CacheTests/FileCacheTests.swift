@@ -127,8 +127,8 @@ import Testing
     @Test func writingFailsBeforeTheDiskIsFull() throws {
         fixture.limits = CacheLimits(limit: 1000, reserve: 0)
         try fixture.reopen()
-        #expect(throws: CacheError.noSpace) { try fixture.cache.admitWrite(of: 1001) }
-        try fixture.cache.admitWrite(of: 500)
+        #expect(throws: CacheError.noSpace) { try fixture.cache.admit(1001) }
+        try fixture.cache.admit(500)
     }
 
     @Test func dataThatNoInodeExplainsIsPutAside() throws {

@@ -4,8 +4,9 @@ import SystemPackage
 // MARK: Space
 
 extension FileCache {
-    /// Space is looked at again after this many bytes were written.
-    private static let budgetStep: Int64 = 64 << 20
+    /// Space is looked at again after this many bytes were written: 64 MiB, less under a small limit, of which one look
+    /// must not let go everything.
+    private var budgetStep: Int64 { min(64 << 20, max(1 << 20, limits.limit / 16)) }
 
     /// Bytes on the disk now.
     public func usage() throws -> CacheUsage {
@@ -29,16 +30,16 @@ extension FileCache {
 
     /// Admits a write of `count` bytes, after making room if need be. Throws ``CacheError/noSpace``.
     ///
-    /// Space is measured every 64 MiB; the reserve must be larger than that for it to hold.
+    /// Space is measured every 64 MiB at the latest; the reserve must be larger than that for it to hold.
     public func admitWrite(of count: Int64) throws {
         if writeBudget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
         var room = try writableBytes()
-        if room < count + Self.budgetStep {
-            try evict(atLeast: count + Self.budgetStep - room)
+        if room < count + budgetStep {
+            try evict(atLeast: count + budgetStep - room)
             room = try writableBytes()
         }
         guard room >= count else { throw CacheError.noSpace }
-        writeBudget.store(min(room - count, Self.budgetStep), ordering: .relaxed)
+        writeBudget.store(min(room - count, budgetStep), ordering: .relaxed)
     }
 
     /// What `statfs` tells programs: bytes that may be written before ENOSPC, and the size this is measured in.

@@ -4,8 +4,9 @@ import SystemPackage
 // MARK: Space
 
 extension FileCache {
-    /// Space is looked at again after this many bytes.
-    private static let budgetStep: Int64 = 64 << 20
+    /// Space is looked at again after this many bytes: 64 MiB, less under a small limit, of which one look must not let
+    /// go everything.
+    private var budgetStep: Int64 { min(64 << 20, max(1 << 20, limits.limit / 16)) }
 
     /// Bytes on the disk now.
     public func usage() throws -> CacheUsage {
@@ -29,17 +30,15 @@ extension FileCache {
 
     /// Admits `count` bytes more, written or fetched, after making room if need be. Throws ``CacheError/noSpace``.
     ///
-    /// Space is measured again every 64 MiB, with a small limit more often; the reserve must be larger than that for it
-    /// to hold.
+    /// Space is measured every 64 MiB at the latest; the reserve must be larger than that for it to hold.
     public func admit(_ count: Int64) throws {
         if budget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
-        let step = min(Self.budgetStep, limits.limit / 16)
-        let excess = try usage().used + count + step - limits.limit
-        let shortage = count + step - (try diskSpace().available - limits.reserve)
+        let excess = try usage().used + count + budgetStep - limits.limit
+        let shortage = count + budgetStep - (try diskSpace().available - limits.reserve)
         if max(excess, shortage) > 0 { try evict(atLeast: max(excess, shortage)) }
         let room = try min(limits.limit - usage().dirty, diskSpace().available - limits.reserve)
         guard room >= count else { throw CacheError.noSpace }
-        budget.store(min(room - count, step), ordering: .relaxed)
+        budget.store(min(room - count, budgetStep), ordering: .relaxed)
     }
 
     /// What `statfs` tells programs: bytes that may be written before ENOSPC, and the size this is measured in.

@@ -53,7 +53,9 @@ extension Reconciler {
             }
         }
         guard let info = try await headIfPresent(tombstone.key) else { return }
-        if tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
+        // A directory that another made as well is one directory; some stores make markers by themselves.
+        let isMarker = info.size == 0 && tombstone.key.string.hasSuffix("/")
+        if isMarker || tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
             try await store.delete(tombstone.key, ifMatch: info.etag)
         } else if tombstone.etag != nil {
             try leave(info)

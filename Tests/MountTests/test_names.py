@@ -335,7 +335,7 @@ def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_director
     os.setxattr(first.path / "later", "user.tag", b"after the upload")
     first.stop()
 
-    second = make_mount(bucket).start()
+    second = make_mount(bucket, "-o", "metadata_ttl=200ms").start()
     assert os.readlink(second.path / "link") == "../some where/ünïcode"
     assert stat.S_ISLNK(os.lstat(second.path / "link").st_mode)
     assert sorted(os.listxattr(second.path / "file")) == ["user.empty", "user.origin"]
@@ -347,7 +347,8 @@ def test_links_attributes_and_times_survive_a_mount_with_an_empty_state_director
     # The attributes of a directory are those of its marker, which is known once the directory was listed.
     assert os.listdir(second.path / "directory") == []
     if bucket.kind != "s3":  # SeaweedFS keeps no metadata of keys that end in a slash
-        assert stat.S_IMODE((second.path / "directory").stat().st_mode) == 0o711
+        mode = lambda: stat.S_IMODE((second.path / "directory").stat().st_mode)
+        wait_until(lambda: mode() == 0o711, "the directory has its mode", 5)
     assert stat.S_IMODE((second.path / "later").stat().st_mode) == 0o600
     assert os.getxattr(second.path / "later", "user.tag") == b"after the upload"
     assert (second.path / "later").read_bytes() == b"later"

@@ -70,3 +70,15 @@ public protocol ObjectStore: Sendable {
     /// AbortMultipartUpload. No error if the upload is not there.
     func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError)
 }
+
+extension ObjectStore {
+    /// ``head(_:)``, nil if there is no object at the key.
+    public func headIfPresent(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
+        do {
+            return try await head(key)
+        } catch {
+            guard error.kind == .notFound else { throw error }
+            return nil
+        }
+    }
+}

@@ -64,12 +64,7 @@ public final class MetadataLoader: Sendable {
     /// A directory of which only the names below it were seen: it may have a marker object all the same.
     private func loadMarker(of inode: Inode) async throws -> StoreError? {
         guard inode.kind == .directory, let key = try journal.read({ try $0.key(of: inode) }) else { return nil }
-        var info: ObjectInfo?
-        do {
-            info = try await store.head(key)
-        } catch  where error.kind == .notFound {
-            info = nil
-        }
+        let info = try await store.headIfPresent(key)
         try journal.write { transaction in
             guard var current = try transaction.inode(inode.number), current.remote == nil, current.pending.isEmpty,
                 try transaction.key(of: current) == key

@@ -12,7 +12,7 @@ extension Reconciler {
         to key: ObjectKey,
         _ condition: WriteCondition
     ) async throws {
-        let info = try await headIfPresent(source.key)
+        let info = try await store.headIfPresent(source.key)
         if let info, try adoptRewritten(info, of: number, source) { return }
         guard let info, info.etag == source.etag else {
             if try await adoptCopy(of: number, source, at: key) { return }
@@ -124,7 +124,7 @@ extension Reconciler {
     /// A copy took effect before its source went, and the answer was lost.
     private func adoptCopy(of number: InodeNumber, _ source: RemoteObject, at key: ObjectKey) async throws -> Bool {
         let attempt = try journal.read { try $0.inode(number) }?.attempt
-        guard let attempt, attempt.key == key, key != source.key, let info = try await headIfPresent(key),
+        guard let attempt, attempt.key == key, key != source.key, let info = try await store.headIfPresent(key),
             info.size == source.size, PosixMetadata(decoding: info.metadata).uploadToken == attempt.token
         else { return false }
         try settleCopy(number, RemoteObject(info), attributes: PosixMetadata(decoding: info.metadata), begun: nil)

@@ -14,17 +14,9 @@ extension Reconciler {
         case foreign(ObjectInfo)
     }
 
-    func headIfPresent(_ key: ObjectKey) async throws -> ObjectInfo? {
-        do {
-            return try await store.head(key)
-        } catch  where error.kind == .notFound {
-            return nil
-        }
-    }
-
     /// Finds out what is at the key of an inode after a write there was refused.
     func examine(_ key: ObjectKey, for number: InodeNumber) async throws -> Finding {
-        guard let info = try await headIfPresent(key) else {
+        guard let info = try await store.headIfPresent(key) else {
             try journal.write { try $0.forgetObject(at: key, of: number) }
             return .settled
         }

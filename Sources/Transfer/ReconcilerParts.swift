@@ -116,7 +116,7 @@ extension Reconciler {
 
     /// The store does not know the upload: it was completed and the answer was lost, or it was dropped.
     private func settleVanished(_ record: MultipartRecord, of upload: FileUpload) async throws {
-        if let info = try await headIfPresent(record.key),
+        if let info = try await store.headIfPresent(record.key),
             PosixMetadata(decoding: info.metadata).uploadToken == record.token
         {
             if try info.size == upload.version.size && partsMatch(record, of: upload) {

@@ -43,22 +43,31 @@ extension Reconciler {
     }
 
     private func delete(_ tombstone: Tombstone) async throws {
-        if let etag = tombstone.etag {
-            do {
-                return try await store.delete(tombstone.key, ifMatch: etag)
-            } catch  where error.kind == .notFound {
-                return
-            } catch  where error.kind == .preconditionFailed {
-                // Another version is there: perhaps that of an upload of ours whose answer was lost.
-            }
-        }
-        guard let info = try await headIfPresent(tombstone.key) else { return }
-        // A directory that another made as well is one directory; some stores make markers by themselves.
-        let isMarker = info.size == 0 && tombstone.key.string.hasSuffix("/")
-        if isMarker || tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
+        if let etag = tombstone.etag, try await delete(tombstone.key, ifStill: etag) { return }
+        // Another version is there: perhaps that of an upload of ours whose answer was lost.
+        guard let info = try await store.headIfPresent(tombstone.key) else { return }
+        if info.size == 0 && tombstone.key.string.hasSuffix("/") {
+            // A directory that another made as well is one directory. SeaweedFS makes markers by itself, and their
+            // ETags match nothing.
+            try await store.delete(tombstone.key, ifMatch: nil)
+        } else if tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
             try await store.delete(tombstone.key, ifMatch: info.etag)
         } else if tombstone.etag != nil {
             try leave(info)
+        }
+    }
+
+    /// False if another version is there.
+    private func delete(_ key: ObjectKey, ifStill etag: ETag) async throws(StoreError) -> Bool {
+        do {
+            try await store.delete(key, ifMatch: etag)
+            return true
+        } catch {
+            switch error.kind {
+            case .notFound: return true
+            case .preconditionFailed: return false
+            default: throw error
+            }
         }
     }
 

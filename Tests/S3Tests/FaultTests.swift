@@ -390,7 +390,8 @@ struct FaultTests {
             listing.cancel()
             #expect(await kind { _ = try await listing.value } == .cancelled)
             _ = try? await task.value
-            #expect(ContinuousClock().now - start < .seconds(2))
+            // Without cancellation it would take until the stall is given up.
+            #expect(ContinuousClock().now - start < .seconds(20))
         }
     }
 

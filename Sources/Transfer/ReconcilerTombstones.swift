@@ -56,7 +56,8 @@ extension Reconciler {
         // A directory that another made as well is one directory; some stores make markers by themselves.
         let isMarker = info.size == 0 && tombstone.key.string.hasSuffix("/")
         if isMarker || tombstone.covers(PosixMetadata(decoding: info.metadata).uploadToken) {
-            try await store.delete(tombstone.key, ifMatch: info.etag)
+            // SeaweedFS gives directories ETags that it does not take as a condition.
+            try await store.delete(tombstone.key, ifMatch: isMarker ? nil : info.etag)
         } else if tombstone.etag != nil {
             try leave(info)
         }

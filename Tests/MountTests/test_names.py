@@ -334,7 +334,7 @@ def test_two_appenders_lose_nothing(mount, bucket):
 # Writes a file and asks for its size right after the close, again and again.
 SIZE_AFTER_CLOSE = """
 import os, sys
-for size in range(1, 300):
+for size in range(1, 150):
     with open(sys.argv[1], "wb", buffering=0) as file:
         file.write(bytes(size))
     assert os.stat(sys.argv[1]).st_size == size

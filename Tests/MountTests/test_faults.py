@@ -209,7 +209,7 @@ def test_an_outside_umount_ends_the_daemon(bucket, make_mount):
     (mount.path / "unsent").write_text("unsent")
     pid = mount.pid
     subprocess.run(["fusermount3", "-u", mount.path] if os.geteuid() else ["umount", mount.path], check=True)
-    mount._wait_for_end(pid)
+    mount.wait_for_end(pid)
     assert not is_mounted(mount.path)
     mount.start()
     assert (mount.path / "unsent").read_text() == "unsent"
@@ -309,7 +309,7 @@ def test_unmount_with_a_timeout_keeps_the_rest_for_the_next_mount(network, make_
     assert len(result.stderr.splitlines()) == 1
     assert "1 files (2 MiB)" in result.stderr and "state directory" in result.stderr
     assert not is_mounted(mount.path)
-    mount._wait_for_end(pid)
+    mount.wait_for_end(pid)
     network.proxy.restore()
     mount.start().sync(timeout=30)
     assert network.bucket.read("unsent.bin") == pattern(2 * MEBIBYTE)

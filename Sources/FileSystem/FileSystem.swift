@@ -148,11 +148,13 @@ extension FileSystem {
     }
 
     /// What programs see of an inode.
-    func shown(_ inode: Inode) -> FileAttributes {
+    func shown(_ row: Inode) -> FileAttributes {
+        let file = row.kind == .file ? cache.openFile(row.number) : nil
+        let inode = file == nil ? settled(row) : row
         var size = inode.kind == .symbolicLink ? Int64(inode.linkTarget?.utf8.count ?? Int(inode.size)) : inode.size
         var modified = inode.modified
         var changed = inode.changed
-        if inode.kind == .file, let file = cache.openFile(inode.number) {
+        if let file {
             (size, modified) = file.status
             changed = max(changed, modified)
         }
@@ -161,6 +163,13 @@ extension FileSystem {
             linkCount: inode.kind == .directory ? 2 : UInt32(inode.linkCount),
             userID: options.userID ?? inode.userID, groupID: options.groupID ?? inode.groupID, size: size,
             accessed: max(inode.accessed, modified), modified: modified, changed: changed)
+    }
+
+    /// A file that was written and is closed now may have been closed after its row was read: that row has the size of
+    /// before. The cache journals what a file became before it counts as closed.
+    private func settled(_ row: Inode) -> Inode {
+        guard row.kind == .file, row.pending.contains(.content) else { return row }
+        return (try? self.row(row.number)) ?? row
     }
 
     /// An answer that gives the kernel a reference.

@@ -133,8 +133,8 @@ extension FileSystem {
         _ transaction: JournalTransaction
     ) throws {
         var inode = try inode(number, in: transaction)
-        try transaction.unlink(name, in: parent)
         try transaction.buryRemote(of: inode)
+        try transaction.unlink(name, in: parent)
         inode.linkCount = 0
         inode.remote = nil
         inode.attempt = nil

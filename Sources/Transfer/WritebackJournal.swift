@@ -46,8 +46,12 @@ extension JournalTransaction {
 
 extension JournalTransaction {
     /// Records that the objects of an inode that lost its last name are to be deleted: the one it is known to be and
-    /// the one an unfinished upload may have made. To be called in the transaction that removes the name.
+    /// the one an unfinished upload may have made. To be called in the transaction that removes the name, before that.
+    ///
+    /// A directory without a marker may be there all the same: stores that are file systems underneath (SeaweedFS) show
+    /// one that became empty until its key is deleted.
     public func buryRemote(of inode: Inode) throws {
+        if inode.kind == .directory, inode.remote == nil, let key = try key(of: inode) { try bury(key) }
         if let remote = inode.remote { try bury(remote.key, etag: remote.etag) }
         if let attempt = inode.attempt { try bury(attempt.key, token: attempt.token) }
     }

@@ -209,7 +209,7 @@ def test_the_mount_point_of_a_dead_daemon_is_named(place, file_bucket, make_moun
     mount = make_mount(file_bucket).start()
     pid = mount.pid
     os.kill(pid, 9)
-    mount._wait_for_end(pid)
+    mount.wait_for_end(pid)
     assert_refused(place.mount_bucket(file_bucket, path=mount.path), FAILED, str(mount.path), "umount -l")
 
 

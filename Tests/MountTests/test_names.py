@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -248,6 +249,20 @@ def test_a_tree_of_1500_files_can_be_deleted_while_it_is_listed(bucket, make_mou
     assert os.listdir(again.path) == []
 
 
+def test_a_tree_that_others_made_can_be_deleted_for_good(bucket, make_mount):
+    for name in ("theirs/deep/a", "theirs/b", "kept"):
+        bucket.put(name, b"content")
+    mount = make_mount(bucket, "-o", "metadata_ttl=200ms").start()
+    shutil.rmtree(mount.path / "theirs")
+    mount.sync()
+    assert bucket.keys() == ["kept"]
+    time.sleep(0.5)
+    assert os.listdir(mount.path) == ["kept"]
+    time.sleep(0.5)
+    assert os.listdir(mount.path) == ["kept"]
+    assert mount.status()["conflicts"] == []
+
+
 def test_a_listing_has_every_file_once_while_others_come_and_go(mount):
     kept = {f"kept-{index:04}" for index in range(500)}
     for name in kept:
@@ -314,6 +329,25 @@ def test_two_appenders_lose_nothing(mount, bucket):
     mount.sync()
     content = bucket.read("log")
     assert content == b"".join(b"a%03db%03d" % (index, index) for index in range(100))
+
+
+# Writes a file and asks for its size right after the close, again and again.
+SIZE_AFTER_CLOSE = """
+import os, sys
+for size in range(1, 150):
+    with open(sys.argv[1], "wb", buffering=0) as file:
+        file.write(bytes(size))
+    assert os.stat(sys.argv[1]).st_size == size
+    os.unlink(sys.argv[1])
+"""
+
+
+def test_the_size_after_a_close_is_that_of_the_closed_file(file_bucket, make_mount):
+    mount = make_mount(file_bucket, "-o", "metadata_ttl=0s,upload_delay=1h").start()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", SIZE_AFTER_CLOSE, mount.path / f"file-{index}"]) for index in range(6)
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 6
 
 
 # Attributes

@@ -86,21 +86,21 @@ class Mount:
         result = self.unmount()
         assert result.returncode == 0, f"sluice unmount ended with {result.returncode}: {result.stderr}"
         assert not is_mounted(self.path)
-        self._wait_for_end(pid)
+        self.wait_for_end(pid)
 
     def kill(self):
         """kill -9 of the daemon, and removal of the dead mount that the kernel keeps."""
         pid = self.pid
         assert pid, "there is no daemon to kill"
         os.kill(pid, signal.SIGKILL)
-        self._wait_for_end(pid)
+        self.wait_for_end(pid)
         subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
 
     def terminate(self, signal_number=signal.SIGTERM):
         """Sends the daemon a signal that it answers with a clean end, and waits for that."""
         pid = self.pid
         os.kill(pid, signal_number)
-        self._wait_for_end(pid)
+        self.wait_for_end(pid)
 
     def destroy(self):
         """Ends everything, whatever state it is in. Never waits for the network."""
@@ -110,12 +110,12 @@ class Mount:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            self._wait_for_end(pid)
+            self.wait_for_end(pid)
         while is_mounted(self.path):
             subprocess.run(["umount", "-l", str(self.path)], check=True)
 
     @staticmethod
-    def _wait_for_end(pid):
+    def wait_for_end(pid):
         def ended():
             try:
                 return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()

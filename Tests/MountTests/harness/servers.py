@@ -136,6 +136,7 @@ def environment(weed, bucket, moto_server=None):
         **credentials(),
         "SLUICE_TEST_S3_ENDPOINT": weed.endpoint,
         "SLUICE_TEST_S3_BUCKET": bucket,
+        "SLUICE_TEST_S3_SERVER": "seaweedfs",
     }
     if moto_server:
         variables["SLUICE_TEST_MOTO_ENDPOINT"] = moto_server.endpoint

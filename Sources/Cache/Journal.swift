@@ -15,6 +15,7 @@ public final class Journal: Sendable {
     private let walPath: String
     private let sequence: Atomic<Int64>
     private let hasUnsynced = Atomic(true)
+    let departed = DepartedKeys()
 
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
     /// for a file that is no journal.
@@ -56,13 +57,13 @@ public final class Journal: Sendable {
     }
 
     public func read<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
-        try queue.inDatabase { try body(JournalTransaction(database: $0)) }
+        try queue.inDatabase { try body(JournalTransaction(database: $0, journal: self)) }
     }
 
     /// All that `body` writes is committed together, or nothing of it if it throws.
     public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
         defer { hasUnsynced.store(true, ordering: .relaxed) }
-        return try queue.write { try body(JournalTransaction(database: $0)) }
+        return try queue.write { try body(JournalTransaction(database: $0, journal: self)) }
     }
 
     /// Makes every committed transaction survive a power cut. Throws ``CacheError/system(_:during:)``.

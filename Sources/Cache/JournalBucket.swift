@@ -122,6 +122,16 @@ extension JournalTransaction {
         String(prefix.dropLast()) + "0"
     }
 
+    /// Whether an object at a key was deleted after `sequence`: a listing that began then may still have it.
+    public func hasDeparted(_ key: ObjectKey, since sequence: Int64) -> Bool {
+        journal.departed.contains(key, since: sequence)
+    }
+
+    /// The same for any key that starts with a prefix.
+    public func hasDeparted(withPrefix prefix: String, since sequence: Int64) -> Bool {
+        journal.departed.contains(withPrefix: prefix, since: sequence)
+    }
+
     public func setTombstone(_ tombstone: Tombstone) throws {
         try execute(
             "INSERT OR REPLACE INTO tombstone (key, etag, token) VALUES (?, ?, ?)",
@@ -130,6 +140,7 @@ extension JournalTransaction {
 
     public func removeTombstone(at key: ObjectKey) throws {
         try execute("DELETE FROM tombstone WHERE key = ?", [key.string])
+        journal.departed.record(key, at: journal.nextSequence())
     }
 }
 

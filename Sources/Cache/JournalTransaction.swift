@@ -7,6 +7,7 @@ import Platform
 /// Holds primitives only: what a rename may do is decided above.
 public struct JournalTransaction {
     let database: Database
+    let journal: Journal
 
     /// All methods use prepared statements that the connection keeps.
     func execute(_ sql: String, _ arguments: StatementArguments) throws {

@@ -125,7 +125,11 @@ extension ListingMerge {
         }
         // What is below may be on its way out, deleted or moved here: then the directory does not come back.
         let keys = prefix + name.string + "/"
-        if try transaction.hasTombstones(withPrefix: keys) || transaction.hasRemoteKeys(withPrefix: keys) { return }
+        if try transaction.hasTombstones(withPrefix: keys) || transaction.hasRemoteKeys(withPrefix: keys)
+            || transaction.hasDeparted(withPrefix: keys, since: start)
+        {
+            return
+        }
         let inode = try transaction.insertInode { number in
             var inode = Inode(
                 number: number, kind: .directory, permissions: defaults.directoryPermissions,
@@ -158,7 +162,7 @@ extension ListingMerge {
 
     /// Whether an object is that of a file which was deleted or moved here, and the bucket does not know yet.
     private func isSpokenFor(_ key: ObjectKey, in transaction: JournalTransaction) throws -> Bool {
-        if try transaction.tombstone(at: key) != nil { return true }
+        if try transaction.tombstone(at: key) != nil || transaction.hasDeparted(key, since: start) { return true }
         return try transaction.inodes(withRemoteKey: key).contains { $0.linkCount > 0 }
     }
 

@@ -5,7 +5,8 @@ import Platform
 import Synchronization
 import TestKit
 import Testing
-import Transfer
+
+@testable import Transfer
 
 /// Listings merged into the journal.
 @Suite struct ListerTests {
@@ -131,6 +132,29 @@ import Transfer
         }
         #expect(await list(.root) == nil)
         #expect(try names(.root).isEmpty)
+    }
+
+    @Test func whatWasDeletedWhileAListingWasUnderWayDoesNotComeBack() throws {
+        let start = journal.nextSequence()
+        var merge = ListingMerge(
+            directory: .root, prefix: "", start: start,
+            defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
+            time: time.wall, wasListed: false)
+        try journal.write { transaction in
+            for key in ["a", "d/x"] {
+                try transaction.setTombstone(Tombstone(key: ObjectKey(key), etag: nil, token: nil))
+                try transaction.removeTombstone(at: ObjectKey(key))
+            }
+        }
+        let info = ObjectInfo(key: ObjectKey("a"), size: 1, etag: ETag("e"), lastModified: time.wall)
+        let page = ListPage(objects: [info], commonPrefixes: ["d/"], continuation: nil)
+        try journal.write { try merge.apply(page, in: $0) }
+        #expect(try names(.root).isEmpty)
+        var later = ListingMerge(
+            directory: .root, prefix: "", start: journal.nextSequence(), defaults: merge.defaults, time: time.wall,
+            wasListed: false)
+        try journal.write { try later.apply(page, in: $0) }
+        #expect(try names(.root) == ["a", "d"])
     }
 
     @Test func whatWasRenamedHereDoesNotComeBackUnderItsOldName() async throws {

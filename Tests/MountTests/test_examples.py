@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
+from rosbags.highlevel import AnyReader
 
 from harness.mount import REPOSITORY, SLUICE, is_mounted
 
@@ -24,22 +26,42 @@ def temporary(tmp_path):
     return path
 
 
-def test_the_robot_s_recording_is_in_the_bucket(bucket, temporary):
-    result = run_example("robot-recording", bucket, temporary)
+@pytest.fixture
+def make_python(tmp_path):
+    """Makes a Python without any libraries, and a line of shell that runs after it."""
+
+    def make(then="exit $?"):
+        path = tmp_path / "python"
+        path.write_text(f'#!/bin/sh\n"{sys.executable}" -I -S "$@"\n{then}\n')
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def test_the_robot_s_bag_is_in_the_bucket(bucket, temporary, tmp_path):
+    result = run_example("robot-recording", bucket, temporary, PYTHON=sys.executable)
+    assert result.returncode == 0, result.stderr
+    assert bucket.keys() == ["drive/drive.mcap", "drive/metadata.yaml"]
+    (tmp_path / "drive").mkdir()
+    for key in bucket.keys():
+        (tmp_path / key).write_bytes(bucket.read(key))
+    with AnyReader([tmp_path / "drive"]) as reader:
+        assert sorted(connection.topic for connection, _, _ in reader.messages()) == ["/camera"] * 500 + ["/log"] * 500
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_python_without_libraries_records_a_log(bucket, temporary, make_python):
+    result = run_example("robot-recording", bucket, temporary, PYTHON=make_python())
     assert result.returncode == 0, result.stderr
     assert bucket.keys() == ["drive.log"]
     assert len(bucket.read("drive.log")) == 500 * 2_012
     assert list(temporary.iterdir()) == []
 
 
-def test_a_recording_that_could_not_be_sent_is_kept_and_its_place_told(file_bucket, temporary, tmp_path):
+def test_a_recording_that_could_not_be_sent_is_kept_and_its_place_told(file_bucket, temporary, make_python):
     """The recording succeeds, then the recorder fails: what it wrote must outlive the script."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    failing = tools / "python3"
-    failing.write_text('#!/bin/sh\n/usr/bin/python3 "$@"\nexit 1\n')
-    failing.chmod(0o755)
-    options = {"PATH": f"{tools}:{os.environ['PATH']}", "SLUICE_UPLOAD_DELAY": "1h"}
+    options = {"PYTHON": make_python(then="exit 1"), "SLUICE_UPLOAD_DELAY": "1h"}
     result = run_example("robot-recording", file_bucket, temporary, **options)
     assert result.returncode == 1
     (work,) = temporary.iterdir()
@@ -48,11 +70,14 @@ def test_a_recording_that_could_not_be_sent_is_kept_and_its_place_told(file_buck
     assert (work / "state").is_dir()
 
 
-def test_the_training_script_reads_every_shard_twice(bucket, temporary):
+@pytest.mark.parametrize("has_libraries", [True, False])
+def test_the_training_script_reads_every_shard_twice(bucket, temporary, make_python, has_libraries):
     for index in range(4):
         bucket.put(f"train/{index:02}.shard", os.urandom(1_000_000))
-    result = run_example("training-read", bucket, temporary)
+    python = sys.executable if has_libraries else make_python()
+    result = run_example("training-read", bucket, temporary, PYTHON=python)
     assert result.returncode == 0, result.stderr
     assert "epoch 1: 4 shards, 4 MB" in result.stdout
     assert "epoch 2: 4 shards, 4 MB" in result.stdout
+    assert result.stdout.count("cache     3.8 MiB used") == 2, "what the first pass read is on the local disk"
     assert list(temporary.iterdir()) == []

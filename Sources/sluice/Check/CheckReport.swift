@@ -20,6 +20,6 @@ struct CheckReport {
 
     mutating func add(_ verdict: Verdict, _ text: String) {
         lines.append((verdict, text))
-        tell("\(verdict.rawValue)  \(text)")
+        tell("\(verdict.rawValue)  \(PrintableText.line(text))")
     }
 }

@@ -10,8 +10,9 @@ struct Progress {
         FileHandle.standardError.write(Data("\r\u{1b}[K\(verb): \(left.text) to go".utf8))
     }
 
+    /// One line, whatever is in it.
     static func tell(_ text: String) {
-        FileHandle.standardError.write(Data("sluice: \(text)\n".utf8))
+        FileHandle.standardError.write(Data("sluice: \(PrintableText.line(text))\n".utf8))
     }
 }
 

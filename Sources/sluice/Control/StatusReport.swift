@@ -68,7 +68,7 @@ extension StatusReport {
         ]
         lines += uploading.map { "  uploading \($0.path)  \($0.percent) % of \(Units.text(bytes: $0.bytesTotal))" }
         lines += events(conflicts, "conflict ") + events(errors, "error    ")
-        return lines.joined(separator: "\n")
+        return lines.map(PrintableText.line).joined(separator: "\n")
     }
 
     private var pendingText: String {

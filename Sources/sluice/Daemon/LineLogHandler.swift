@@ -29,28 +29,7 @@ struct LineLogHandler: LogHandler {
 
     static func line(_ time: Date, _ level: Logger.Level, _ message: String, _ facts: Logger.Metadata) -> String {
         let stamp = time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-        let fields = facts.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }
-        return "\(stamp) \(level.rawValue) \(escaped(message))\(fields.joined())\n"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        let isPlain =
-            !text.isEmpty
-            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f && $0 != "\"" && $0 != "\\" }
-        return isPlain ? text : "\"\(escaped(text))\""
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": escaped += "\\\(scalar)"
-            case "\n": escaped += "\\n"
-            case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value):
-                escaped += "\\u{\(String(scalar.value, radix: 16))}"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
+        let fields = facts.sorted { $0.key < $1.key }.map { " \($0.key)=\(PrintableText.value("\($0.value)"))" }
+        return "\(stamp) \(level.rawValue) \(PrintableText.line(message))\(fields.joined())\n"
     }
 }

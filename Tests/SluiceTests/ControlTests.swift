@@ -50,6 +50,13 @@ import Testing
     }
 
     private static func ask(_ requests: [ControlRequest], of mount: FakeMount) throws -> [ControlAnswer] {
+        try withServer(of: mount) { directory in
+            let socket = try ControlSocket.connect(in: directory)
+            return try requests.map { try lastAnswer(to: ControlCoding.line($0), on: socket) }
+        }
+    }
+
+    private static func withServer<Value>(of mount: FakeMount, _ body: (String) throws -> Value) throws -> Value {
         // A path that no socket address has room for.
         let directory = NSTemporaryDirectory() + "sluice-\(UUID().uuidString)-" + String(repeating: "x", count: 100)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -61,15 +68,71 @@ import Testing
             logger: Logger(label: "test")
         )
         defer { server.stop() }
-        let socket = try ControlSocket.connect(in: directory)
-        return try requests.map { request in
-            try socket.write(ControlCoding.line(request))
-            while let line = try socket.readLine(limit: ControlCoding.lineLimit) {
-                let answer = try ControlCoding.message(ControlAnswer.self, from: line)
-                if answer.progress == nil { return answer }
-            }
-            throw Errno.connectionReset
+        return try body(directory)
+    }
+
+    private static func lastAnswer(to line: [UInt8], on socket: ControlSocket) throws -> ControlAnswer {
+        try socket.write(line)
+        while let line = try socket.readLine(limit: ControlCoding.lineLimit) {
+            let answer = try ControlCoding.message(ControlAnswer.self, from: line)
+            if answer.progress == nil { return answer }
         }
+        throw Errno.connectionReset
+    }
+
+    /// Runs on a thread of its own, as ``answers(_:of:)``.
+    private func withServer(_ body: @escaping @Sendable (String) throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { done in
+            Thread.detachNewThread { done.resume(with: Result { try Self.withServer(of: FakeMount(), body) }) }
+        }
+    }
+
+    @Test(arguments: [
+        "", "garbage", "[]", "{}", #"{"action":"explode"}"#, #"{"action":7}"#, String(repeating: "[", count: 60_000),
+    ])
+    func whatIsNoRequestIsAnsweredWithAnErrorAndHarmsNobody(line: String) async throws {
+        try await withServer { directory in
+            let stranger = try ControlSocket.connect(in: directory)
+            let answer = try Self.lastAnswer(to: Array((line + "\n").utf8), on: stranger)
+            #expect(answer.error?.contains("not understood") == true)
+            #expect(try stranger.readLine(limit: 100) == nil)
+            let next = try ControlSocket.connect(in: directory)
+            let status = try Self.lastAnswer(to: ControlCoding.line(ControlRequest(action: .status)), on: next)
+            #expect(status.status != nil)
+        }
+    }
+
+    @Test func aLineWithoutEndIsCutOffAndHarmsNobody() async throws {
+        try await withServer { directory in
+            let stranger = try ControlSocket.connect(in: directory)
+            #expect(throws: Errno.self) {
+                let answer = try Self.lastAnswer(to: [UInt8](repeating: 65, count: 1 << 20), on: stranger)
+                Issue.record("answered: \(answer)")
+            }
+            let next = try ControlSocket.connect(in: directory)
+            let status = try Self.lastAnswer(to: ControlCoding.line(ControlRequest(action: .status)), on: next)
+            #expect(status.status != nil)
+        }
+    }
+
+    @Test func moreCommandsThanCanBeServedAreToldSo() async throws {
+        try await withServer { directory in
+            let waiting = try (0..<32).map { _ in try ControlSocket.connect(in: directory) }
+            let surplus = try ControlSocket.connect(in: directory)
+            let line = try #require(try surplus.readLine(limit: 1000))
+            #expect(try ControlCoding.message(ControlAnswer.self, from: line).error?.contains("too many") == true)
+            let status = try Self.lastAnswer(to: ControlCoding.line(ControlRequest(action: .status)), on: waiting[0])
+            #expect(status.status != nil)
+        }
+    }
+
+    @Test(arguments: [1e300, 1e19, -5])
+    func aTimeoutBeyondAllBoundsDoesNotHarmTheDaemon(timeout: Double) async throws {
+        let told = try await answers([
+            ControlRequest(action: .drain, path: "", timeout: timeout), ControlRequest(action: .status),
+        ])
+        #expect(told[0].remainder != nil)
+        #expect(told[1].status != nil)
     }
 
     @Test func statusIsTold() async throws {

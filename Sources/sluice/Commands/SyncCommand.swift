@@ -9,16 +9,12 @@ struct SyncCommand: ParsableCommand {
     @Argument(help: "A file or directory in a mount.")
     var path: String
 
-    @Option(help: ArgumentHelp("Wait no longer than this.", valueName: "seconds"))
-    var timeout: Double?
-
-    func validate() throws {
-        if let timeout, timeout < 0 { throw ValidationError("--timeout takes a number of seconds from 0 on.") }
-    }
+    @OptionGroup
+    var limit: TimeoutArgument
 
     func run() throws {
         let client = try ControlClient(path: path)
-        let request = ControlRequest(action: .drain, path: client.relative(path), timeout: timeout)
+        let request = ControlRequest(action: .drain, path: client.relative(path), timeout: limit.timeout)
         let answer = try client.ask(request, progress: Progress(verb: "syncing").show)
         guard let left = answer.remainder, !left.isNothing else { return }
         throw CommandFailure("time ran out with \(left.text) not in the bucket", code: .timedOut)

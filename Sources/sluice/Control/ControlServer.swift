@@ -22,6 +22,10 @@ final class ControlServer: Sendable {
     /// A command says what it wants at once. Seconds.
     private static let requestTimeout = 10
     private static let progressInterval: Duration = .seconds(1)
+    /// Seconds.
+    private static let retryPause = 0.1
+    /// Longer is for ever. Seconds; keeps arithmetic with it from overflowing.
+    private static let longestTimeout: Double = 1e9
     private static let requestLimit = 64 << 10
 
     private let directory: String
@@ -29,6 +33,7 @@ final class ControlServer: Sendable {
     private let time: any TimeSource
     private let logger: Logger
     private let listener: ControlSocket
+    private let isStopped = Atomic(false)
     private let connections = Mutex<[ObjectIdentifier: ControlSocket]>([:])
 
     /// Listens in the state directory and starts to answer.
@@ -43,29 +48,47 @@ final class ControlServer: Sendable {
 
     /// Ends all connections and takes the socket away.
     func stop() {
+        isStopped.store(true, ordering: .releasing)
         ControlSocket.remove(in: directory)
         listener.shut()
         for connection in connections.withLock({ $0.values.map { $0 } }) { connection.shut() }
     }
 
     private func accept() {
-        while let connection = try? listener.accept() {
-            guard let user = connection.peer, user == geteuid() || user == 0 else { continue }
-            let isAdmitted = connections.withLock { connections in
-                guard connections.count < Self.connectionLimit else { return false }
-                connections[ObjectIdentifier(connection)] = connection
-                return true
+        while !isStopped.load(ordering: .acquiring) {
+            do {
+                admit(try listener.accept())
+            } catch {
+                // Out of descriptors or memory, or a client that has gone: commands are served again after a while.
+                Thread.sleep(forTimeInterval: Self.retryPause)
             }
-            if isAdmitted { Thread.detachNewThread { [self] in serve(connection) } }
         }
+    }
+
+    private func admit(_ connection: ControlSocket) {
+        guard let user = connection.peer, user == geteuid() || user == 0 else { return }
+        connection.setTimeouts(reading: Self.requestTimeout, writing: Self.requestTimeout)
+        let isAdmitted = connections.withLock { connections in
+            guard connections.count < Self.connectionLimit else { return false }
+            connections[ObjectIdentifier(connection)] = connection
+            return true
+        }
+        guard isAdmitted else { return refuse(connection, "too many commands at once: try again") }
+        Thread.detachNewThread { [self] in serve(connection) }
+    }
+
+    private func refuse(_ connection: ControlSocket, _ reason: String) {
+        guard let line = try? ControlCoding.line(ControlAnswer(error: reason)) else { return }
+        try? connection.write(line)
     }
 
     private func serve(_ connection: ControlSocket) {
         defer { _ = connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) } }
-        connection.setReadTimeout(seconds: Self.requestTimeout)
         do {
             while let line = try connection.readLine(limit: Self.requestLimit) {
-                let request = try ControlCoding.message(ControlRequest.self, from: line)
+                guard let request = try? ControlCoding.message(ControlRequest.self, from: line) else {
+                    return refuse(connection, "the request is not understood: the daemon may be of another version")
+                }
                 if request.action == .attend { return attend(connection) }
                 try answer(request, on: connection)
             }
@@ -76,7 +99,7 @@ final class ControlServer: Sendable {
 
     /// Until the other side or the daemon ends.
     private func attend(_ connection: ControlSocket) {
-        connection.setReadTimeout(seconds: 0)
+        connection.setTimeouts(reading: 0, writing: Self.requestTimeout)
         while (try? connection.readLine(limit: Self.requestLimit)) != nil {}
     }
 
@@ -113,7 +136,7 @@ final class ControlServer: Sendable {
         }
         defer { task.cancel() }
         let start = time.monotonic
-        let limit = request.timeout.map { Duration.seconds($0) }
+        let limit = request.timeout.map { Duration.seconds(max(0, min($0, Self.longestTimeout))) }
         while true {
             let left = limit.map { max(.zero, $0 - (time.monotonic - start)) } ?? Self.progressInterval
             let wait = min(left, Self.progressInterval)

@@ -50,7 +50,9 @@ final class ControlSocket: @unchecked Sendable {
 
     /// Waits for the next connection; throws when the socket was shut.
     func accept() throws(Errno) -> ControlSocket {
-        ControlSocket(owning: try systemCall { Glibc.accept(descriptor, nil, nil) })
+        let connection = ControlSocket(owning: try systemCall { Glibc.accept(descriptor, nil, nil) })
+        _ = fcntl(connection.descriptor, F_SETFD, FD_CLOEXEC)
+        return connection
     }
 
     /// Makes pending and later calls on the socket, also in other threads, fail or end.
@@ -62,10 +64,12 @@ final class ControlSocket: @unchecked Sendable {
         return user < 0 ? nil : uid_t(user)
     }
 
-    /// Reads wait no longer than this.
-    func setReadTimeout(seconds: Int) {
-        var time = timeval(tv_sec: seconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    /// Calls wait no longer than this, in seconds; 0 for as long as it takes.
+    func setTimeouts(reading: Int, writing: Int) {
+        for (option, seconds) in [(SO_RCVTIMEO, reading), (SO_SNDTIMEO, writing)] {
+            var time = timeval(tv_sec: seconds, tv_usec: 0)
+            setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+        }
     }
 
     /// The next line without its end; nil at the end of the stream. Throws EMSGSIZE for a line over `limit` bytes.

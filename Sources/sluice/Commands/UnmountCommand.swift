@@ -17,22 +17,18 @@ struct UnmountCommand: ParsableCommand {
     @Argument(help: "Where the bucket is mounted.")
     var mountpoint: String
 
-    @Option(help: ArgumentHelp("Wait no longer than this for the bucket.", valueName: "seconds"))
-    var timeout: Double?
+    @OptionGroup
+    var limit: TimeoutArgument
 
     @Flag(help: "Do not wait for the bucket at all.")
     var noDrain = false
-
-    func validate() throws {
-        if let timeout, timeout < 0 { throw ValidationError("--timeout takes a number of seconds from 0 on.") }
-    }
 
     func run() throws {
         let place = try ControlClient.mountPoint(of: mountpoint)
         guard place == ControlClient.absolute(mountpoint) else {
             throw CommandFailure("\(mountpoint) is not a mount point; it lies in the mount at \(place)")
         }
-        let client = try? ControlClient(path: place)
+        let client = try connect(place)
         let left = try client.flatMap(noDrain ? remainder : drain)
         try detach(place)
         client?.waitForEnd()
@@ -42,8 +38,18 @@ struct UnmountCommand: ParsableCommand {
         throw CommandFailure(message, code: .timedOut)
     }
 
+    /// Nil for a daemon that can bring nothing into the bucket any more, or that need not be asked.
+    private func connect(_ place: String) throws(CommandFailure) -> ControlClient? {
+        do {
+            return try ControlClient(path: place)
+        } catch {
+            guard ControlClient.isDead(place) || noDrain else { throw error }
+            return nil
+        }
+    }
+
     private func drain(_ client: ControlClient) throws(CommandFailure) -> ControlAnswer.Remainder? {
-        let request = ControlRequest(action: .drain, path: "", timeout: timeout)
+        let request = ControlRequest(action: .drain, path: "", timeout: limit.timeout)
         return try client.ask(request, progress: Progress(verb: "unmounting").show).remainder
     }
 
@@ -55,23 +61,29 @@ struct UnmountCommand: ParsableCommand {
 
     private func detach(_ place: String) throws(CommandFailure) {
         if umount2(place, 0) == 0 { return }
-        var errno = Errno(rawValue: sluice_errno())
-        if errno == .notPermitted, Helper.run(["fusermount3", "-u", place]) { return }
-        if errno == .notPermitted { errno = .resourceBusy }
-        guard errno == .resourceBusy else { throw CommandFailure("cannot unmount \(place): \(errno)") }
+        let errno = Errno(rawValue: sluice_errno())
+        var reason = "\(errno)"
+        if errno == .notPermitted {
+            guard let complaint = Self.detachAsUser(place) else { return }
+            reason = complaint
+        }
+        guard errno == .resourceBusy || reason.contains("busy") else {
+            throw CommandFailure("cannot unmount \(place): \(reason)")
+        }
         throw CommandFailure("\(place) is in use: end the programs that have files open or work in it, then try again")
     }
-}
 
-/// Other programs.
-private enum Helper {
-    /// Whether it ended with success.
-    static func run(_ arguments: [String]) -> Bool {
+    /// By the set-user-id program of libfuse; nil for a success, else what it said.
+    private static func detachAsUser(_ place: String) -> String? {
         let process = Process()
+        let output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
-        do { try process.run() } catch { return false }
+        process.arguments = ["fusermount3", "-u", "--", place]
+        process.standardError = output
+        do { try process.run() } catch { return "\(error)" }
+        let text = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        return process.terminationStatus == 0
+        if process.terminationStatus == 0 { return nil }
+        return String(decoding: text, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -27,6 +27,7 @@ struct ControlClient {
 
     /// The nearest mount of ours at or above a path.
     static func mountPoint(of path: String) throws(CommandFailure) -> String {
+        guard !path.isEmpty else { throw .usage("the path is empty: name something in a mount") }
         let absolute = absolute(path)
         do {
             let table = try MountTable.current()
@@ -39,14 +40,22 @@ struct ControlClient {
 
     static let mountType = "fuse.sluice"
 
-    /// Symbolic links resolved as far as the path can be asked for; a dead mount cannot.
+    /// Symbolic links resolved as far as the path is there; a dead mount is not.
     static func absolute(_ path: String) -> String {
         if let resolved = realpath(path, nil) {
             defer { free(resolved) }
             return String(cString: resolved)
         }
-        let full = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
-        return URL(fileURLWithPath: full).standardizedFileURL.path
+        let url = URL(fileURLWithPath: path).standardizedFileURL
+        guard url.path != "/" else { return "/" }
+        let parent = absolute(url.deletingLastPathComponent().path)
+        return (parent == "/" ? "" : parent) + "/" + url.lastPathComponent
+    }
+
+    /// Whether the process behind a mount has ended.
+    static func isDead(_ mountPoint: String) -> Bool {
+        var status = stat()
+        return stat(mountPoint, &status) != 0 && errno == ENOTCONN
     }
 
     /// `path` below the root of the mount, without slashes at its ends.

@@ -19,20 +19,28 @@ struct StatusCommand: ParsableCommand {
 
     func run() throws {
         repeat {
-            try show()
-            if watch { Thread.sleep(forTimeInterval: 1) }
+            let isComplete = try show()
+            if watch { Thread.sleep(forTimeInterval: 1) } else if !isComplete { throw CommandFailure("") }
         } while watch
     }
 
-    private func show() throws {
-        let reports = try places().map(Self.report)
+    /// Whether every mount has told its status.
+    private func show() throws -> Bool {
+        let (reports, isComplete) = if let path { ([try Self.report(path)], true) } else { try all() }
         let text = json ? try text(reports) : reports.map(\.text).joined(separator: "\n")
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        FileHandle.standardOutput.write(Data((text.isEmpty ? "" : text + "\n").utf8))
+        return isComplete
     }
 
-    private func places() throws -> [String] {
-        if let path { return [path] }
-        return try MountTable.current().mounts.filter { $0.type == ControlClient.mountType }.map(\.mountPoint)
+    /// Of this machine. A mount that is dead or another user's does not keep the others from being shown.
+    private func all() throws -> (reports: [StatusReport], isComplete: Bool) {
+        let places = try MountTable.current().mounts.filter { $0.type == ControlClient.mountType }.map(\.mountPoint)
+        if places.isEmpty { Progress.tell("nothing is mounted with sluice on this machine") }
+        let reports = places.compactMap { place in
+            do { return try Self.report(place) } catch { Progress.tell("\(error)") }
+            return nil
+        }
+        return (reports, reports.count == places.count)
     }
 
     private static func report(_ place: String) throws -> StatusReport {

@@ -65,6 +65,38 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("\n\n[[region]]\n", 3, "region"), ("region = \"a\"\na.b = 1\n", 2, "a"), ("\n[ more ]\nx = 1\n", 2, "more"),
+        ("# x = 1\n  \"x y\" = 1\n", 2, "x y"), ("\r\nupload_delay = 1.5\r\n", 2, "upload_delay"),
+    ])
+    func whatIsNotFlatNamesItsLine(text: String, line: Int, key: String) throws {
+        try withFile(text) { file in
+            let text = try message { try settings(file: file) }
+            #expect(text.hasPrefix("\(file), line \(line): \(key): "))
+        }
+    }
+
+    @Test func aFileThatIsNoTextIsRefused() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/sluice-\(UUID().uuidString).toml"
+        try Data([0xff, 0xfe, 0]).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(try message { try settings(file: path) }.contains("is no text"))
+        #expect(try message { try settings(file: "/") }.contains("Is a directory"))
+    }
+
+    @Test func aCacheTooSmallToWorkWithIsRefused() throws {
+        #expect(try message { try settings(options: ["cache_limit=1B"]) }.contains("16 MiB or more"))
+        #expect(try settings(options: ["cache_limit=16MiB"]).cacheLimit == 16 << 20)
+    }
+
+    @Test func aLaterFalseTakesAnEarlierTrueBack() throws {
+        let path = ["SLUICE_PATH_STYLE": "true"]
+        #expect(try settings(environment: path).addressing == .path)
+        #expect(try settings(environment: path, options: ["path_style=false"]).addressing == nil)
+        #expect(try settings(environment: path, options: ["virtual_host=false"]).addressing == .path)
+        #expect(try settings(environment: path, options: ["virtual_host"]).addressing == .virtualHost)
+    }
+
     @Test func mistakesElsewhereNameTheirPlace() throws {
         #expect(try message { try settings(environment: ["SLUICE_NONSENSE": "1"]) }.contains("SLUICE_NONSENSE"))
         #expect(try message { try settings(options: ["cache_limit=lots"]) }.contains("-o cache_limit=lots"))

@@ -38,6 +38,9 @@ struct Settings: Equatable, Sendable {
 // MARK: Keys
 
 extension Settings {
+    /// Two ranges of a fetch, so that reading gets on.
+    private static let smallestCacheLimit: Int64 = 16 << 20
+
     /// Takes a value under its key. Throws a sentence that says what is wrong with it.
     mutating func set(_ key: String, to value: String) throws(SettingError) {
         switch key {
@@ -45,15 +48,15 @@ extension Settings {
         case "metadata_ttl": metadataTTL = try Self.duration(value, 0...86400)
         case "flush_interval": flushInterval = try Self.duration(value, 0.05...3600)
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)
-        case "cache_limit": cacheLimit = try Self.size(value)
+        case "cache_limit": cacheLimit = try Self.limit(value)
         case "cache_reserve": cacheReserve = try Self.size(value)
         case "upload_concurrency": uploadConcurrency = try Self.number(value, 1...64)
         case "download_concurrency": downloadConcurrency = try Self.number(value, 1...256)
         case "endpoint_url": endpointURL = try Self.text(value)
         case "region": region = try Self.text(value)
         case "profile": profile = try Self.text(value)
-        case "path_style": if try Self.flag(value) { addressing = .path }
-        case "virtual_host": if try Self.flag(value) { addressing = .virtualHost }
+        case "path_style": choose(.path, try Self.flag(value))
+        case "virtual_host": choose(.virtualHost, try Self.flag(value))
         case "state_dir": stateDirectory = try Self.text(value)
         case "read_only", "ro": isReadOnly = try Self.flag(value)
         case "rw": isReadOnly = try !Self.flag(value)
@@ -63,6 +66,11 @@ extension Settings {
         case "umask": umask = try Self.mask(value)
         default: throw SettingError("unknown key \"\(key)\"")
         }
+    }
+
+    /// A later "false" takes back an earlier "true" of the same key, and leaves the other key alone.
+    private mutating func choose(_ addressing: Addressing, _ isChosen: Bool) {
+        if isChosen { self.addressing = addressing } else if self.addressing == addressing { self.addressing = nil }
     }
 
     private static func duration(_ value: String, _ range: ClosedRange<Double>) throws(SettingError) -> Duration {
@@ -78,6 +86,15 @@ extension Settings {
     private static func size(_ value: String) throws(SettingError) -> Int64 {
         guard let size = Units.size(value) else {
             throw SettingError("\"\(value)\" is no size; write a number and its unit, such as 512MiB, 50GiB, 10GB")
+        }
+        return size
+    }
+
+    private static func limit(_ value: String) throws(SettingError) -> Int64 {
+        let size = try size(value)
+        guard size >= smallestCacheLimit else {
+            throw SettingError(
+                "\"\(value)\" is too small to work with: give \(Units.text(bytes: smallestCacheLimit)) or more")
         }
         return size
     }

@@ -1,5 +1,4 @@
 import Foundation
-import TOMLKit
 
 /// Where settings come from: defaults < file < environment < options.
 enum SettingsSources {
@@ -22,7 +21,7 @@ enum SettingsSources {
         file: String?, environment: [String: String], options: [String], flags: [(key: String, value: String)]
     ) throws(CommandFailure) -> Settings {
         var settings = Settings()
-        if let file { try apply(file: file, to: &settings) }
+        if let file { try ConfigurationFile(path: file).apply(to: &settings) }
         for (name, value) in environment.sorted(by: { $0.key < $1.key })
         where name.hasPrefix(environmentPrefix) && !otherVariables.contains(name) && !name.hasPrefix("SLUICE_TEST_") {
             let key = name.dropFirst(environmentPrefix.count).lowercased()
@@ -52,50 +51,5 @@ enum SettingsSources {
         } catch {
             throw .usage("\(place): \(error)")
         }
-    }
-
-    private static func apply(file: String, to settings: inout Settings) throws(CommandFailure) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: file, encoding: .utf8)
-        } catch {
-            throw .usage("cannot read the configuration file \(file): \(error.localizedDescription)")
-        }
-        let table: TOMLTable
-        do {
-            table = try TOMLTable(string: text)
-        } catch let error as TOMLParseError {
-            throw .usage("\(file), line \(error.source.begin.line): \(error.description)")
-        } catch {
-            throw .usage("\(file): \(error)")
-        }
-        for key in table.keys {
-            let place = "\(file), line \(line(of: key, in: text))"
-            guard let value = scalar(table[key]) else {
-                throw .usage("\(place): the value of \"\(key)\" must be a text, a whole number, true or false")
-            }
-            do {
-                try settings.set(key, to: value)
-            } catch {
-                throw .usage("\(place): \(key): \(error)")
-            }
-        }
-    }
-
-    private static func scalar(_ value: (any TOMLValueConvertible)?) -> String? {
-        if let text = value?.string { return text }
-        if let flag = value?.bool { return String(flag) }
-        if let number = value?.int { return String(number) }
-        return nil
-    }
-
-    /// Keys are flat, so each stands at the start of its line.
-    private static func line(of key: String, in text: String) -> Int {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        let index = lines.firstIndex { line in
-            let left = line.prefix { $0 != "=" }.trimmingCharacters(in: .whitespaces)
-            return left == key || left == "\"\(key)\"" || left == "'\(key)'" || left == "[\(key)]"
-        }
-        return (index ?? 0) + 1
     }
 }

@@ -87,6 +87,7 @@ let package = Package(
             dependencies: ["Fuse", "FileSystem", "Cache", "Platform", "TestKit", "CLinux", logging, system],
             swiftSettings: strict),
         .testTarget(
-            name: "SluiceTests", dependencies: ["sluice", "Platform", "Fuse", logging, system], swiftSettings: strict),
+            name: "SluiceTests", dependencies: ["sluice", "ObjectStore", "Platform", "Fuse", logging, system],
+            swiftSettings: strict),
     ]
 )

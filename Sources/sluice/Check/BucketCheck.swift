@@ -8,23 +8,24 @@ struct BucketCheck {
     let bucket: Bucket
     let source: SourceURL
     let isReadOnly: Bool
+    /// For the first answer.
+    let timeout: Duration
     /// A hidden name of its own, so that nothing of anybody is touched.
     private let key = ObjectKey(".sluice-check-\(UUID().uuidString.lowercased())")
     private let second: ObjectKey
     private let content = FixedSource(Array("sluice check\n".utf8))
 
-    init(bucket: Bucket, source: SourceURL, isReadOnly: Bool) {
+    init(bucket: Bucket, source: SourceURL, isReadOnly: Bool, timeout: Duration) {
         self.bucket = bucket
         self.source = source
         self.isReadOnly = isReadOnly
+        self.timeout = timeout
         second = ObjectKey(key.string + "-copy")
     }
 
     func run(_ report: inout CheckReport) async {
         for warning in bucket.warnings { report.add(.note, warning) }
-        do {
-            try await bucket.probe()
-        } catch {
+        if let error = await bucket.failure(within: timeout) {
             return report.add(.bad, StoreFactory.advice(on: error, source: source))
         }
         report.add(.good, "bucket: reached, credentials and clock accepted, may be listed")

@@ -27,29 +27,17 @@ struct MachineCheck {
         let path =
             settings.stateDirectory.map(ControlClient.absolute)
             ?? StatePath.path(for: identity, environment: environment, isRoot: geteuid() == 0)
-        let existing = nearestExisting(path)
-        guard access(existing, W_OK) == 0 else {
-            return report.add(
-                .bad,
-                "state directory \(path): \(existing) is not writable; name another with --state-dir"
-            )
+        do {
+            let disk = try StateDisk(path: path)
+            guard access(disk.existing, W_OK) == 0 else {
+                let advice = "is not writable; name another with --state-dir"
+                return report.add(.bad, "state directory \(path): \(disk.existing) \(advice)")
+            }
+            let room = disk.available - (try disk.reserve(settings.cacheReserve))
+            let text = "state directory \(path): \(Units.text(bytes: max(0, room))) for files beside the reserve"
+            report.add(room > 0 ? .good : .bad, room > 0 ? text : text + "; free space or lower cache_reserve")
+        } catch {
+            report.add(.bad, "\(error)")
         }
-        var space = statvfs()
-        guard statvfs(existing, &space) == 0 else {
-            return report.add(.bad, "state directory \(path): the disk does not tell its space")
-        }
-        let unit = Int64(space.f_frsize)
-        let reserve = settings.cacheReserve ?? min(2 << 30, Int64(space.f_blocks) * unit / 10)
-        let room = Int64(space.f_bavail) * unit - reserve
-        let text = "state directory \(path): \(Units.text(bytes: max(0, room))) for files beside the reserve"
-        report.add(room > 0 ? .good : .bad, room > 0 ? text : text + "; free space or lower cache_reserve")
-    }
-
-    private func nearestExisting(_ path: String) -> String {
-        var path = path
-        while access(path, F_OK) != 0, path != "/" {
-            path = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        }
-        return path
     }
 }

@@ -36,7 +36,9 @@ struct CheckCommand: AsyncParsableCommand {
         let bucket = try StoreFactory.bucket(source, settings: settings, environment: environment, logger: logger)
         var report = CheckReport()
         MachineCheck(settings: settings, identity: bucket.identity, environment: environment).run(&report)
-        await BucketCheck(bucket: bucket, source: source, isReadOnly: settings.isReadOnly).run(&report)
+        await BucketCheck(
+            bucket: bucket, source: source, isReadOnly: settings.isReadOnly, timeout: settings.networkTimeout
+        ).run(&report)
         if report.hasFailed { throw CommandFailure("a mount of \(source) would not work as it is: see above") }
     }
 }

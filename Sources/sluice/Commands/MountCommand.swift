@@ -50,6 +50,7 @@ struct MountCommand: AsyncParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let settings = try settings(environment)
         let source = try SourceURL(source)
+        guard !mountpoint.isEmpty else { throw CommandFailure.usage("the mount point is empty: name a directory") }
         if foreground {
             try await Daemon(
                 source: source, mountPoint: mountpoint, settings: settings, environment: environment

@@ -21,6 +21,7 @@ struct Daemon: Sendable {
     func run() async throws {
         secureProcess()
         let logger = Logger(label: "sluice") { _ in LineLogHandler(level: .info) }
+        let termination = try Termination(logger: logger)
         let mountPoint = ControlClient.absolute(mountPoint)
         let options = MountOptions(
             source: "\(source)", allowOther: settings.allowsOthers, readOnly: settings.isReadOnly)
@@ -31,10 +32,14 @@ struct Daemon: Sendable {
         let statePath =
             settings.stateDirectory.map(ControlClient.absolute)
             ?? StatePath.path(for: bucket.identity, environment: environment, isRoot: geteuid() == 0)
+        try Places(mountPoint: mountPoint, stateDirectory: statePath, bucket: directory).check()
+        let disk = try StateDisk(path: statePath)
+        let reserve = try disk.reserve(settings.cacheReserve)
         let failure = try await probe(bucket, statePath)
-        let engine = try makeEngine(bucket, statePath, failure, logger)
-        for warning in bucket.warnings { warn(warning) }
-        try await serve(engine, at: mountPoint, options, statePath, logger)
+        let engine = try makeEngine(bucket, disk, reserve, failure, logger)
+        if disk.available <= reserve { tellOfFullDisk(disk, reserve) }
+        for warning in bucket.warnings { Progress.tell("warning: \(warning)") }
+        try await serve(engine, at: mountPoint, options, statePath, termination, logger)
     }
 
     /// Keys are in memory: no core files, no looks by other processes of the user.
@@ -49,30 +54,47 @@ struct Daemon: Sendable {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
     }
 
-    private func warn(_ text: String) {
-        FileHandle.standardError.write(Data("sluice: warning: \(text)\n".utf8))
+    /// The bucket, if it is a directory of this machine.
+    private var directory: String? {
+        guard case .directory(let path) = source else { return nil }
+        return ControlClient.absolute(path)
     }
 
-    /// Whether the bucket can be used now. Without a way to it, a state directory that knows it is enough.
+    /// Nil if the bucket can be used now. As long as it cannot, a state directory that knows it is enough, unless
+    /// somebody has to put something right first.
     private func probe(_ bucket: Bucket, _ statePath: String) async throws(CommandFailure) -> StoreError? {
-        do {
-            try await bucket.probe()
-            return nil
-        } catch {
-            let passes = error.kind == .unreachable || error.kind == .noCredentials
-            guard passes && StateDirectory.exists(at: statePath) else {
-                throw CommandFailure(StoreFactory.advice(on: error, source: source))
-            }
-            warn("\(source) cannot be reached now (\(error.message)): mounting from what is known of it")
-            return error
+        guard let error = await bucket.failure(within: settings.networkTimeout) else { return nil }
+        guard error.mayPass && StateDirectory.exists(at: statePath) else {
+            throw CommandFailure(StoreFactory.advice(on: error, source: source))
         }
+        Progress.tell("warning: \(source) cannot be used now (\(error)): mounting from what is known of it")
+        return error
+    }
+
+    private func tellOfFullDisk(_ disk: StateDisk, _ reserve: Int64) {
+        Progress.tell(
+            "warning: the disk of \(disk.path) has \(Units.text(bytes: disk.available)) left, less than cache_reserve "
+                + "(\(Units.text(bytes: reserve))): writing fails until there is space")
     }
 
     private func makeEngine(
-        _ bucket: Bucket, _ statePath: String, _ failure: StoreError?, _ logger: Logger
+        _ bucket: Bucket, _ disk: StateDisk, _ reserve: Int64, _ failure: StoreError?, _ logger: Logger
+    ) throws(CommandFailure) -> Engine {
+        do {
+            return try engine(bucket, try StateDirectory(path: disk.path), disk, reserve, failure, logger)
+        } catch CacheError.unusable(let reason) {
+            throw CommandFailure(reason)
+        } catch {
+            throw CommandFailure(
+                "the state directory \(disk.path) cannot be used (\(error)): keep it, it may hold the only copy of "
+                    + "files, and name another --state-dir")
+        }
+    }
+
+    private func engine(
+        _ bucket: Bucket, _ state: StateDirectory, _ disk: StateDisk, _ reserve: Int64, _ failure: StoreError?,
+        _ logger: Logger
     ) throws -> Engine {
-        let state = try StateDirectory(path: statePath)
-        let space = try state.disk.space()
         let permissions = settings.umask.map { ~$0 } ?? 0o755
         var fileSystem = FileSystemOptions()
         fileSystem.isReadOnly = settings.isReadOnly
@@ -82,16 +104,14 @@ struct Daemon: Sendable {
         fileSystem.metadataTimeToLive = settings.metadataTTL
         fileSystem.uploadDelay = settings.uploadDelay
         fileSystem.networkDeadline = settings.networkTimeout
-        fileSystem.controlPath = statePath
+        fileSystem.controlPath = disk.path
         var writeback = WritebackConfiguration(host: ProcessInfo.processInfo.hostName)
         writeback.uploadDelay = settings.uploadDelay
         writeback.concurrency = settings.uploadConcurrency
         return try Engine(
             Engine.Settings(
                 fileSystem: fileSystem,
-                limits: CacheLimits(
-                    limit: settings.cacheLimit ?? space.total,
-                    reserve: settings.cacheReserve ?? min(2 << 30, space.total / 10)),
+                limits: CacheLimits(limit: settings.cacheLimit ?? disk.total, reserve: reserve),
                 writeback: writeback,
                 defaults: RemoteDefaults(
                     filePermissions: 0o644 & permissions, directoryPermissions: 0o755 & permissions,
@@ -102,33 +122,59 @@ struct Daemon: Sendable {
     }
 
     private func serve(
-        _ engine: Engine, at mountPoint: String, _ options: MountOptions, _ statePath: String, _ logger: Logger
+        _ engine: Engine, at mountPoint: String, _ options: MountOptions, _ statePath: String,
+        _ termination: Termination, _ logger: Logger
     ) async throws {
+        // What may fail for want of rights or space comes before the mount.
+        let log = Launcher.isDaemon(environment) ? try DaemonLog(in: statePath) : nil
         let kernelCache = FuseKernelCache(logger: logger)
         engine.fileSystem.attach(kernelCache)
         let session = FuseSession(
             operations: engine.fileSystem, options: options, kernelCache: kernelCache, logger: logger)
-        try TerminationSignals.wait { signal in
-            logger.notice("ending", metadata: ["signal": "\(signal)"])
-            session.stop()
-        }
         let control = EngineControl(
             engine: engine, source: options.source, mountPoint: mountPoint, stateDirectory: statePath)
-        let server = try ControlServer(in: statePath, control: control, time: SystemTime(), logger: logger)
-        do {
-            try session.mount(at: mountPoint)
-            try session.start()
-        } catch {
-            throw CommandFailure("\(error)")
-        }
-        if Launcher.isDaemon(environment) { try DaemonLog.redirect(to: statePath) }
+        let server = try listen(in: statePath, control, logger)
+        try mount(session, at: mountPoint)
+        termination.stops(session)
+        log?.redirect()
         logger.notice("mounted", metadata: ["source": "\(source)", "mountpoint": "\(mountPoint)"])
-        Launcher.reportReady(environment)
+        if !Launcher.reportReady(environment) {
+            logger.notice("ending", metadata: ["reason": "the command that started this mount was interrupted"])
+            session.stop()
+        }
         let end = await withCheckedContinuation { done in
             Thread.detachNewThread { done.resume(returning: session.join()) }
         }
         logger.notice("unmounted", metadata: ["by": "\(end)"])
         try await engine.stop()
         server.stop()
+    }
+
+    private func listen(
+        in statePath: String, _ control: EngineControl, _ logger: Logger
+    ) throws(CommandFailure) -> ControlServer {
+        do {
+            return try ControlServer(in: statePath, control: control, time: SystemTime(), logger: logger)
+        } catch {
+            throw CommandFailure(
+                "cannot listen for commands on \(statePath)/\(ControlSocket.name) (\(error)): "
+                    + "remove what is there, or name another --state-dir")
+        }
+    }
+
+    /// After an error nothing is mounted.
+    private func mount(_ session: FuseSession, at mountPoint: String) throws(CommandFailure) {
+        do {
+            try session.mount(at: mountPoint)
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+        do {
+            try session.start()
+        } catch {
+            session.stop()
+            _ = session.join()
+            throw CommandFailure("\(error)")
+        }
     }
 }

@@ -19,7 +19,8 @@ enum Launcher {
         let child: pid_t
         do {
             defer { close(ends[1]) }
-            child = try spawn(arguments + ["--foreground"], readiness: ends[1])
+            // Right behind the name of the command: behind a "--" it would be no option.
+            child = try spawn(arguments.prefix(1) + ["--foreground"] + arguments.dropFirst(), readiness: ends[1])
         }
         var answer: UInt8 = 0
         let count = try? systemCall { read(ends[0], &answer, 1) }
@@ -27,12 +28,12 @@ enum Launcher {
         throw outcome(of: child)
     }
 
-    /// In the daemon: tells the starter that the mount answers. Nothing if nobody waits.
-    static func reportReady(_ environment: [String: String]) {
-        guard let descriptor = environment[readinessVariable].flatMap({ Int32($0) }) else { return }
+    /// In the daemon: tells the starter that the mount answers. Whether one waits; true for a daemon without a starter.
+    static func reportReady(_ environment: [String: String]) -> Bool {
+        guard let descriptor = environment[readinessVariable].flatMap({ Int32($0) }) else { return true }
+        defer { close(descriptor) }
         var answer = ready
-        _ = write(descriptor, &answer, 1)
-        close(descriptor)
+        return (try? systemCall { write(descriptor, &answer, 1) }) == 1
     }
 
     static func isDaemon(_ environment: [String: String]) -> Bool { environment[readinessVariable] != nil }

@@ -11,6 +11,23 @@ struct Bucket: Sendable {
     var warnings: [String] = []
     /// One cheap request; throws what keeps the bucket from being used.
     var probe: @Sendable () async throws(StoreError) -> Void
+
+    /// What keeps the bucket from being used; nil if nothing does. No answer in `limit` is one: nobody waits at a
+    /// terminal, and no machine at its boot, for all the attempts that a request is worth later.
+    func failure(within limit: Duration) async -> StoreError? {
+        await withTaskGroup(of: StoreError?.self) { group in
+            group.addTask {
+                do throws(StoreError) { try await probe() } catch { return error }
+                return nil
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return StoreError(.unreachable, message: "no answer within \(limit / .seconds(1)) s")
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+    }
 }
 
 /// Makes stores from sources. Sends nothing.
@@ -79,8 +96,26 @@ enum StoreFactory {
             case .clockSkewed: "set this machine's clock"
             case .unreachable: "check the network and the endpoint"
             case .untrusted: "the server's certificate is not trusted: set AWS_CA_BUNDLE to its authority's file"
-            default: "see the message above"
+            case .throttled, .serverFault: "the service has a fault of its own: try again later"
+            case .localFault: "check the keys and the options for stray characters"
+            case .badAnswer, .refused, .unsupported, .archived, .conflict, .corrupted, .invalidKey, .invalidPart,
+                .invalidRange, .noSuchUpload, .preconditionFailed, .tooLarge, .cancelled:
+                "check that the endpoint is an S3 service"
             }
         return "cannot use \(source): \(error); \(remedy)"
+    }
+}
+
+extension StoreError {
+    /// Whether a bucket that was used before may be usable again without anybody putting anything right: no network
+    /// or clock yet at the boot, credentials that come later, a login page in the way, a service that is down.
+    var mayPass: Bool {
+        switch kind {
+        case .unreachable, .noCredentials, .throttled, .serverFault, .clockSkewed, .untrusted: true
+        case .notFound, .noSuchBucket, .accessDenied, .badCredentials, .wrongRegion, .preconditionFailed, .conflict,
+            .invalidRange, .noSuchUpload, .invalidPart, .corrupted, .tooLarge, .invalidKey, .archived, .unsupported,
+            .badAnswer, .localFault, .cancelled, .refused:
+            false
+        }
     }
 }

@@ -1,0 +1,43 @@
+import CLinux
+import Foundation
+
+/// The disk that a state directory is on or will be on.
+struct StateDisk {
+    let path: String
+    /// The directory itself, or where it would be made.
+    let existing: String
+    /// Bytes of the disk.
+    let total: Int64
+    /// Bytes that this user may still take.
+    let available: Int64
+
+    init(path: String) throws(CommandFailure) {
+        self.path = path
+        existing = Self.nearestExisting(path)
+        var space = statvfs()
+        guard statvfs(existing, &space) == 0 else {
+            throw CommandFailure("state directory \(path): the disk does not tell its space; name another --state-dir")
+        }
+        total = Int64(space.f_blocks) * Int64(space.f_frsize)
+        available = Int64(space.f_bavail) * Int64(space.f_frsize)
+    }
+
+    /// Bytes that stay free for others: 2 GiB, on small disks a tenth. Throws for one that would leave nothing.
+    func reserve(_ configured: Int64?) throws(CommandFailure) -> Int64 {
+        let reserve = configured ?? min(2 << 30, total / 10)
+        guard reserve < total else {
+            throw .usage(
+                "cache_reserve (\(Units.text(bytes: reserve))) is all of the disk of \(path) "
+                    + "(\(Units.text(bytes: total))): nothing could be written; give less")
+        }
+        return reserve
+    }
+
+    private static func nearestExisting(_ path: String) -> String {
+        var path = path
+        while access(path, F_OK) != 0, path != "/" {
+            path = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        }
+        return path
+    }
+}

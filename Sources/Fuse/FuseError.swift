@@ -8,6 +8,8 @@ public enum FuseError: Error, Equatable, Sendable, CustomStringConvertible {
     case allowOtherForbidden
     case mountPointMissing(String)
     case mountPointUnreadable(String, Errno)
+    /// fusermount3 lets a user mount only where he may write.
+    case mountPointForbidden(String)
     case notADirectory(String)
     case notEmpty(String)
     case alreadyMounted(String, source: String, type: String)
@@ -34,6 +36,8 @@ public enum FuseError: Error, Equatable, Sendable, CustomStringConvertible {
             "mount point \(path) does not exist: make it with `mkdir -p \(path)`"
         case .mountPointUnreadable(let path, let errno):
             "mount point \(path) cannot be opened (\(errno)): check its owner and permissions"
+        case .mountPointForbidden(let path):
+            "you may not write in the mount point \(path): name a directory of your own, or mount as root"
         case .notADirectory(let path):
             "mount point \(path) is not a directory: name an empty directory"
         case .notEmpty(let path):

@@ -13,6 +13,7 @@ struct MountPoint {
         self.path = try Self.resolve(path)
         try checkNotMounted()
         try checkEmpty()
+        if access(self.path, W_OK) != 0, geteuid() != 0 { throw .mountPointForbidden(self.path) }
     }
 
     static func checkSystem(_ options: MountOptions) throws(FuseError) {

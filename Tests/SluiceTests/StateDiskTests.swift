@@ -11,6 +11,15 @@ import Testing
         #expect(disk.total > 0 && disk.available <= disk.total)
     }
 
+    @Test func whatIsOnNoDiskIsRefused() {
+        #expect {
+            try StateDisk(path: "/proc/sluice/state")
+        } throws: { error in
+            let failure = error as? CommandFailure
+            return failure?.code == .failed && failure?.description.contains("/proc/sluice/state") == true
+        }
+    }
+
     @Test func theReserveIsTwoGibibytesOrATenth() throws {
         let disk = try StateDisk(path: "/")
         #expect(try disk.reserve(nil) == min(2 << 30, disk.total / 10))

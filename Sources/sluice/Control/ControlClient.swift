@@ -71,6 +71,9 @@ struct ControlClient {
             return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         } catch .socketNotConnected {
             throw CommandFailure("the daemon of \(mountPoint) is dead: unmount and mount again; no data is lost")
+        } catch .permissionDenied {
+            throw CommandFailure(
+                "only the user who mounted \(mountPoint) may do this; root may end it with unmount --no-drain")
         } catch {
             throw CommandFailure("cannot ask \(mountPoint) for its daemon: \(error)")
         }

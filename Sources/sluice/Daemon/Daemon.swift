@@ -82,6 +82,8 @@ struct Daemon: Sendable {
     ) throws(CommandFailure) -> Engine {
         do {
             return try engine(bucket, try StateDirectory(path: disk.path), disk, reserve, failure, logger)
+        } catch is CacheError where (try? StateDisk(path: disk.path).isFull) == true {
+            throw CommandFailure("the disk of the state directory \(disk.path) is full: free some space")
         } catch CacheError.unusable(let reason) {
             throw CommandFailure(reason)
         } catch {

@@ -11,12 +11,17 @@ struct StateDisk {
     /// Bytes that this user may still take.
     let available: Int64
 
+    /// Whether not even the journal of a new mount has room.
+    var isFull: Bool { available < 1 << 20 }
+
     init(path: String) throws(CommandFailure) {
         self.path = path
         existing = Self.nearestExisting(path)
         var space = statvfs()
-        guard statvfs(existing, &space) == 0 else {
-            throw CommandFailure("state directory \(path): the disk does not tell its space; name another --state-dir")
+        // Without blocks: /proc and the like.
+        guard statvfs(existing, &space) == 0, space.f_blocks > 0 else {
+            throw CommandFailure(
+                "cannot use the state directory \(path): \(existing) is on no disk; name another with --state-dir")
         }
         total = Int64(space.f_blocks) * Int64(space.f_frsize)
         available = Int64(space.f_bavail) * Int64(space.f_frsize)

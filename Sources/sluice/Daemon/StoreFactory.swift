@@ -45,7 +45,9 @@ enum StoreFactory {
         do {
             return Bucket(store: try DirectoryStore(path: path), identity: source.description) {}
         } catch {
-            throw CommandFailure("cannot use \(source): \(error.message); create the directory, or name another")
+            throw CommandFailure(
+                "cannot use \(source): \(error.message); create the directory, check its owner and permissions, or name another"
+            )
         }
     }
 

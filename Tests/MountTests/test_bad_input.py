@@ -1,16 +1,21 @@
 """What cannot work is refused: one line that says what is wrong and what to do, nothing created, nothing lost."""
 
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from harness import servers
 from harness.mount import SLUICE, is_mounted, sluice
+from harness.processes import wait_until
 
 FAILED = 1
 USAGE = 2
@@ -36,7 +41,8 @@ def place(tmp_path):
         state = tmp_path / "state"
 
         def mount(self, source, *options, environment=None, path=None, state=None):
-            arguments = ["mount", source, path or self.path, "--state-dir", state or self.state, *options]
+            path = self.path if path is None else path
+            arguments = ["mount", source, path, "--state-dir", state or self.state, *options]
             return sluice(*arguments, environment=environment, timeout=30)
 
         def mount_bucket(self, bucket, *options, environment=None, **places):
@@ -172,7 +178,116 @@ def test_an_endpoint_that_is_no_url_is_wrong_usage(place, endpoint):
     assert_refused(result, USAGE, endpoint, "http")
 
 
+@contextmanager
+def server_that(answer):
+    """Takes connections and gives each to `answer`, which may say nothing for ever; yields the server's port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        kept = []
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                kept.append(connection)
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in kept:
+                connection.close()
+
+
+def say_nothing(_):
+    pass
+
+
+def say_unavailable(connection):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    connection.close()
+
+
+def test_an_endpoint_that_never_answers_is_given_up_after_the_network_timeout(place):
+    with server_that(say_nothing) as port:
+        options = ["--endpoint-url", f"http://127.0.0.1:{port}", "-o", "network_timeout=1s"]
+        start = time.monotonic()
+        result = place.mount("s3://bucket", *options, environment=servers.credentials())
+        assert time.monotonic() - start < 10
+    assert_refused(result, FAILED, "no answer within 1.0 s", "check the network")
+
+
+def test_an_interrupt_ends_a_mount_that_waits_for_the_endpoint(place):
+    def catches_interrupts(pid):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        caught = next(line.split()[1] for line in lines if line.startswith("SigCgt:"))
+        return int(caught, 16) & 1 << (signal.SIGINT - 1)
+
+    with server_that(say_nothing) as port:
+        command = [SLUICE, "mount", "s3://bucket", place.path, "--state-dir", place.state, "--foreground"]
+        command += ["--endpoint-url", f"http://127.0.0.1:{port}", "-o", "network_timeout=1h"]
+        environment = {**os.environ, **servers.credentials()}
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: catches_interrupts(process.pid), "the daemon takes signals")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == FAILED
+    assert told.splitlines() == ["sluice: ended by signal 2 before anything was mounted"]
+
+
+def test_a_service_that_is_down_is_named(place):
+    with server_that(say_unavailable) as port:
+        options = ["--endpoint-url", f"http://127.0.0.1:{port}"]
+        result = place.mount("s3://bucket", *options, environment=servers.credentials())
+    assert_refused(result, FAILED, "503", "try again later")
+
+
+def test_a_known_bucket_is_mounted_while_the_service_is_down(network, make_mount):
+    mount = make_mount(network.bucket).start()
+    (mount.path / "known").write_text("known")
+    mount.stop()
+    target = network.proxy.target
+    with server_that(say_unavailable) as port:
+        network.proxy.target = ("127.0.0.1", port)
+        assert "503" in mount.try_start().stderr
+        assert (mount.path / "known").read_text() == "known"
+        (mount.path / "new").write_text("written meanwhile")
+    network.proxy.target = target
+    mount.sync(timeout=90)
+    assert network.bucket.read("new") == b"written meanwhile"
+
+
 # The mount point
+
+
+def test_an_empty_mount_point_is_not_the_working_directory(place, file_bucket):
+    assert_refused(place.mount_bucket(file_bucket, path=""), USAGE, "mount point is empty")
+
+
+def test_options_may_end_with_two_hyphens(file_bucket, make_mount):
+    mount = make_mount(file_bucket, "--").start()
+    (mount.path / "a").write_text("a")
+    mount.stop()
+    assert file_bucket.keys() == ["a"]
+
+
+def test_a_bucket_directory_is_not_mounted_in_itself(place, file_bucket):
+    inside = file_bucket.directory / "inside"
+    inside.mkdir()
+    assert_refused(place.mount_bucket(file_bucket, path=inside), FAILED, str(inside), "outside of it")
+    inside.rmdir()
+    assert_refused(place.mount_bucket(file_bucket, path=file_bucket.directory), FAILED, "outside of it")
+    assert not is_mounted(inside) and not is_mounted(file_bucket.directory)
+    assert list(file_bucket.directory.iterdir()) == []
 
 
 def test_a_missing_mount_point_is_named(place, bucket, tmp_path):
@@ -239,6 +354,33 @@ def test_a_state_directory_in_use_is_named(place, file_bucket, make_mount):
     (mount.path / "b").write_text("still served")
     mount.sync()
     assert file_bucket.keys() == ["a", "b"]
+
+
+def test_a_state_directory_in_the_mount_point_is_refused(place, file_bucket):
+    state = place.path / "state"
+    assert_refused(place.mount_bucket(file_bucket, state=state), FAILED, str(state), "hide", "--state-dir")
+
+
+def test_a_state_directory_in_the_bucket_directory_is_refused(place, file_bucket, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(file_bucket.directory)
+    for state in (file_bucket.directory / "state", link / "state"):
+        assert_refused(place.mount_bucket(file_bucket, state=state), FAILED, "taken for objects", "--state-dir")
+    assert list(file_bucket.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sluice.log", "control.sock", "lock", "data"])
+def test_a_state_directory_with_something_in_the_way_leaves_no_mount_behind(place, file_bucket, tmp_path, name):
+    state = tmp_path / "obstructed"
+    state.mkdir(mode=0o700)
+    in_the_way = state / name
+    if name == "data":
+        in_the_way.write_text("kept")
+    else:
+        in_the_way.mkdir()
+    assert_refused(place.mount_bucket(file_bucket, state=state), FAILED, str(state))
+    assert in_the_way.exists()
+    assert os.listdir(place.path) == [], "the mount point is as it was"
 
 
 def test_a_state_directory_of_another_bucket_is_refused_and_kept(place, file_bucket, make_bucket, make_mount):
@@ -328,6 +470,8 @@ def test_a_state_directory_of_another_user_is_refused(place, file_bucket, tmp_pa
         ("upload_concurrency = [1]\n", 1, "upload_concurrency"),
         ('umask = "999"\n', 1, "octal"),
         ('region = "a"\n[more]\nregion = "b"\n', 2, "more"),
+        ('region = "a"\n\n[[more]]\n', 3, "more"),
+        ('cache_limit = "0B"\n', 1, "16 MiB or more"),
         ('region = "a"\nnonsense\n', 2, ""),
         ('region = "a"\nregion = "b"\n', 2, "region"),
     ],
@@ -353,10 +497,14 @@ def test_a_missing_configuration_file_is_named(place, file_bucket, tmp_path):
         ("upload_delay", "duration"),
         ("uid=root", "numeric"),
         ("ro,nonsense", "nonsense"),
+        ("bad\nkey=\x1b[31m", "bad\\n"),
+        ("cache_reserve=9000TiB", "nothing could be written"),
     ],
 )
 def test_nonsense_in_mount_options_is_named(place, file_bucket, option, says):
-    assert_refused(place.mount_bucket(file_bucket, "-o", option), USAGE, option.split(",")[-1], says)
+    result = place.mount_bucket(file_bucket, "-o", option)
+    assert_refused(result, USAGE, option.split(",")[-1].split("=")[0].split("\n")[-1], says)
+    assert result.stderr.removesuffix("\n").isprintable()
 
 
 def test_nonsense_in_an_environment_variable_is_named(place, file_bucket):

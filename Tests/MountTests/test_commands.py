@@ -1,6 +1,7 @@
 """The commands as scripts use them: what they print, and their exit codes."""
 
 import json
+import os
 import time
 
 import pytest
@@ -92,6 +93,26 @@ def test_status_without_a_path_lists_all_mounts(file_bucket, make_bucket, make_m
     assert {str(first.path), str(second.path)} <= {report["mountpoint"] for report in reports}
 
 
+def test_status_of_all_shows_the_mounts_that_live(file_bucket, make_bucket, make_mount):
+    dead, alive = make_mount(file_bucket).start(), make_mount(make_bucket("file")).start()
+    os.kill(dead.pid, 9)
+    result = sluice("status", "--json")
+    assert result.returncode == FAILED
+    assert any(str(dead.path) in line and "dead" in line for line in result.stderr.splitlines())
+    assert str(alive.path) in [report["mountpoint"] for report in json.loads(result.stdout)]
+
+
+def test_unmount_of_a_dead_mount_needs_no_daemon(file_bucket, make_mount):
+    mount = make_mount(file_bucket, "-o", "upload_delay=1h").start()
+    (mount.path / "kept").write_text("kept")
+    pid = mount.pid
+    os.kill(pid, 9)
+    mount.wait_for_end(pid)
+    assert mount.unmount().returncode == DONE
+    assert not is_mounted(mount.path)
+    assert (mount.start().path / "kept").read_text() == "kept"
+
+
 def test_a_path_inside_the_mount_will_do(mount):
     (mount.path / "a" / "b").mkdir(parents=True)
     result = sluice("status", mount.path / "a" / "b", "--json")
@@ -146,6 +167,8 @@ def test_unmount_in_use_fails_and_the_mount_goes_on(mount, bucket):
         ["sync"],
         ["sync", "/tmp", "--timeout", "soon"],
         ["sync", "/tmp", "--timeout=-1"],
+        ["sync", "/tmp", "--timeout=1e300"],
+        ["sync", "/tmp", "--timeout=nan"],
         ["unmount"],
         ["unmount", "/tmp", "--timeout=-1"],
         ["no-such-command"],

@@ -50,6 +50,12 @@ public final class CachedFile: Sendable {
 
     public var isDirty: Bool { state.withLock { $0.isDirty } }
 
+    /// Hands the file's status to `commit`, which writes it into the journal and may call nothing else: no change
+    /// comes between the two.
+    func withStatus(_ commit: (_ size: Int64, _ modified: Timestamp, _ isDirty: Bool) throws -> Void) rethrows {
+        try state.withLock { try commit($0.size, $0.modified, $0.isDirty) }
+    }
+
     public var allocatedBytes: Int64 { (try? file.status().allocated) ?? 0 }
 }
 

@@ -115,7 +115,7 @@ extension FileCache {
             let allocated = file.allocatedBytes
             table.closedBytes += allocated
             do {
-                try journal.write { try settle(file, allocated: allocated, in: $0) }
+                try settle(file, allocated: allocated)
             } catch {
                 logger.error(
                     "journaling a closed file failed", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
@@ -160,17 +160,20 @@ extension FileCache {
     }
 
     /// Brings the row of a file up to its bytes.
-    func settle(_ file: CachedFile, allocated: Int64, in transaction: JournalTransaction) throws {
-        guard var inode = try transaction.inode(file.inode) else { return }
-        let (size, modified) = file.status
-        let before = inode
-        inode.size = size
-        inode.localBytes = allocated
-        if inode.modified != modified {
-            inode.modified = modified
-            if file.isDirty { inode.changed = max(inode.changed, modified) }
+    func settle(_ file: CachedFile, allocated: Int64) throws {
+        try file.withStatus { size, modified, isDirty in
+            try journal.write { transaction in
+                guard var inode = try transaction.inode(file.inode) else { return }
+                let before = inode
+                inode.size = size
+                inode.localBytes = allocated
+                if inode.modified != modified {
+                    inode.modified = modified
+                    if isDirty { inode.changed = max(inode.changed, modified) }
+                }
+                if inode != before { try transaction.update(inode) }
+            }
         }
-        if inode != before { try transaction.update(inode) }
     }
 
     private func open(_ inode: Inode) throws -> CachedFile {

@@ -10,7 +10,7 @@ extension FileCache {
     /// Makes a file's bytes, its name and all journaled before survive a power cut.
     public func synchronize(_ file: CachedFile) throws {
         try synchronizeBytes(of: [file])
-        try journal.write { try settle(file, allocated: file.allocatedBytes, in: $0) }
+        try settle(file, allocated: file.allocatedBytes)
         try journal.synchronize()
     }
 
@@ -82,9 +82,9 @@ extension FileCache {
             return table.lastUsed
         }
         let complete = files.filter(\.becameComplete)
-        guard !files.isEmpty || !lastUsed.isEmpty else { return }
+        for file in files { try settle(file, allocated: file.allocatedBytes) }
+        guard !complete.isEmpty || !lastUsed.isEmpty else { return }
         try journal.write { transaction in
-            for file in files { try settle(file, allocated: file.allocatedBytes, in: transaction) }
             for file in complete { try markComplete(file.inode, in: transaction) }
             for (number, time) in lastUsed { try transaction.setLastUsed(time, of: number) }
         }

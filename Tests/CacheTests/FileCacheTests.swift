@@ -102,6 +102,32 @@ import Testing
         #expect(!file.isDirty)
     }
 
+    /// Flushing, writing and the end of uploads take the same locks, in one order.
+    @Test(.timeLimit(.minutes(1))) func flushingGoesOnWhileFilesAreWrittenAndUploaded() async throws {
+        let (cache, journal) = (fixture.cache, fixture.journal)
+        let file = try cache.acquire(try fixture.makeFile("a"))
+        let flushing = Task.detached {
+            while !Task.isCancelled { try cache.flush() }
+        }
+        for index in 0..<2000 {
+            try file.write("x", at: Int64(index))
+            let version = file.version
+            let object = RemoteObject(key: ObjectKey("a"), etag: ETag("v\(index)"), size: version.size)
+            try file.finishUpload(of: version, as: object) { isCurrent in
+                try journal.write { transaction in
+                    guard var inode = try transaction.inode(file.inode) else { return }
+                    inode.remote = object
+                    inode.size = version.size
+                    if isCurrent { inode.pending = [] }
+                    try transaction.update(inode)
+                }
+            }
+        }
+        flushing.cancel()
+        try await flushing.value
+        #expect(try fixture.row(file.inode)?.size == 2000)
+    }
+
     @Test func cleanFilesAreEvictedLeastRecentlyUsedFirstAndDirtyOnesNever() throws {
         fixture.limits = CacheLimits(limit: 10_000, reserve: 0)
         try fixture.reopen()

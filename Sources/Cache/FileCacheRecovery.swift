@@ -40,7 +40,9 @@ extension FileCache {
     /// Sizes and times of files that were written when the process died.
     private func settleDirtyFiles() throws {
         try journal.write { transaction in
-            let isUnsent = { (inode: Inode) in inode.kind == .file && inode.pending.contains(.content) }
+            let isUnsent = { (inode: Inode) in
+                inode.kind == .file && inode.aliasOf == nil && inode.pending.contains(.content)
+            }
             for var inode in try transaction.pendingInodes() where isUnsent(inode) {
                 guard let file = try? disk.open(Self.dataName(inode.number), .existing) else {
                     try reportMissing(inode, in: transaction)

@@ -1,19 +1,27 @@
-/// One component of a path: 1 to 255 bytes of UTF-8 without `/` and NUL, and neither `.` nor `..`.
+/// One component of a path: 1 to 255 bytes without `/` and NUL, and neither `.` nor `..`.
 ///
-/// Compared and hashed by its bytes, as Linux does, not by Swift's canonical equivalence.
+/// Kept as the text that the component has in keys (see ``ByteText``). Compared and hashed by its bytes, as Linux
+/// does, not by Swift's canonical equivalence.
 public struct FileName: Sendable, CustomStringConvertible {
-    /// NAME_MAX of Linux.
+    /// NAME_MAX of Linux, bytes.
     public static let maximumLength = 255
 
+    /// As in keys.
     public let string: String
 
-    /// Nil if no path can have such a component.
+    /// From a component of a key; nil if no path can have such a component.
     public init?(_ string: String) {
         let bytes = string.utf8
-        guard !bytes.isEmpty, bytes.count <= Self.maximumLength, string != ".", string != "..",
-            !bytes.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
+        guard !bytes.isEmpty, string != ".", string != "..",
+            !bytes.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }), ByteText.isCanonical(string),
+            bytes.count <= Self.maximumLength || ByteText.decode(string).count <= Self.maximumLength
         else { return nil }
         self.string = string
+    }
+
+    /// From the bytes that programs use.
+    public init?(bytes: some Collection<UInt8>) {
+        self.init(ByteText.encode(bytes))
     }
 
     public var description: String { string }

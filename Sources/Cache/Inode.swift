@@ -28,6 +28,11 @@ public struct Inode: Equatable, Sendable {
 
     public let number: InodeNumber
     public var kind: InodeKind
+    /// `st_rdev` of a device, as Linux encodes it; 0 for other kinds.
+    public var device: UInt64
+    /// The inode that this name of it (a hard link) stands for; nil for the inode itself. The row of a further name
+    /// has an object and pending changes of its own; bytes and attributes are those of the inode.
+    public var aliasOf: InodeNumber?
     /// The low twelve bits of `st_mode`.
     public var permissions: UInt16
     public var userID: UInt32
@@ -37,7 +42,7 @@ public struct Inode: Equatable, Sendable {
     public var accessed: Timestamp
     public var modified: Timestamp
     public var changed: Timestamp
-    /// Names that lead to it; 0 for a file that was unlinked while open.
+    /// Names that lead to it, further ones included; 0 for a file that was unlinked while open.
     public var linkCount: Int
     /// Where a symbolic link leads; nil for other kinds, and for a link whose body was not read yet.
     public var linkTarget: String?
@@ -57,6 +62,8 @@ public struct Inode: Equatable, Sendable {
     ) {
         self.number = number
         self.kind = kind
+        device = 0
+        aliasOf = nil
         self.permissions = permissions
         self.userID = userID
         self.groupID = groupID
@@ -81,7 +88,7 @@ extension Inode {
     static let columns = [
         "ino", "kind", "mode", "uid", "gid", "size", "accessed_ns", "modified_ns", "changed_ns", "links", "target",
         "pending", "remote_key", "remote_etag", "remote_size", "attempt_key", "attempt_token", "local",
-        "local_bytes", "metadata_known", "remote_seq",
+        "local_bytes", "metadata_known", "remote_seq", "device", "alias_of",
     ]
 
     init(row: Row) throws {
@@ -114,6 +121,8 @@ extension Inode {
         localBytes = row[18]
         isMetadataKnown = row[19]
         remoteSequence = row[20]
+        device = UInt64(bitPattern: row[21])
+        aliasOf = (row[22] as Int64?).map(InodeNumber.init(sql:))
     }
 
     var values: [(any DatabaseValueConvertible)?] {
@@ -121,7 +130,8 @@ extension Inode {
             number.sql, kind.rawValue, Int64(permissions), Int64(userID), Int64(groupID), size,
             accessed.nanoseconds, modified.nanoseconds, changed.nanoseconds, linkCount, linkTarget,
             pending.rawValue, remote?.key.string, remote?.etag.value, remote?.size, attempt?.key.string,
-            attempt?.token, local.rawValue, localBytes, isMetadataKnown, remoteSequence,
+            attempt?.token, local.rawValue, localBytes, isMetadataKnown, remoteSequence, Int64(bitPattern: device),
+            aliasOf?.sql,
         ]
     }
 }

@@ -5,7 +5,7 @@ import GRDB
 /// The version is SQLite's `user_version`. A journal of a newer version than ``version`` is refused: its tables may
 /// mean what this program does not know.
 enum JournalSchema {
-    static let version = 1
+    static let version = 2
 
     static func migrate(_ queue: DatabaseQueue) throws {
         let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
@@ -16,7 +16,8 @@ enum JournalSchema {
         }
         guard found < version else { return }
         try queue.write { database in
-            try database.execute(sql: version1)
+            if found < 1 { try database.execute(sql: version1) }
+            if found < 2 { try database.execute(sql: version2) }
             try database.execute(sql: "PRAGMA user_version = \(version)")
         }
     }
@@ -73,5 +74,12 @@ enum JournalSchema {
             id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, path TEXT NOT NULL, message TEXT NOT NULL,
             time_ns INTEGER NOT NULL
         );
+        """
+
+    /// Devices, and further names of files (hard links).
+    private static let version2 = """
+        ALTER TABLE inode ADD COLUMN device INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE inode ADD COLUMN alias_of INTEGER;
+        CREATE INDEX inode_alias ON inode(alias_of) WHERE alias_of IS NOT NULL;
         """
 }

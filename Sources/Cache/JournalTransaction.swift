@@ -77,26 +77,27 @@ extension JournalTransaction {
     public func markContentPending(_ number: InodeNumber) throws {
         try execute(
             "UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
+        try markAliasesPending(of: number)
     }
 
     /// Of inodes that a name leads to.
     public func pendingInodes() throws -> [Inode] {
-        try all(Self.selectInode + "WHERE pending <> 0 AND links > 0", [])
+        try inodes("WHERE pending <> 0 AND links > 0", [])
     }
 
     /// Inodes whose object is, as far as is known, at `key`.
     public func inodes(withRemoteKey key: ObjectKey) throws -> [Inode] {
-        try all(Self.selectInode + "WHERE remote_key = ?", [key.string])
+        try inodes("WHERE remote_key = ?", [key.string])
     }
 
     /// Inodes without a name, left by a process that died while they were open.
     public func orphans() throws -> [Inode] {
-        try all(Self.selectInode + "WHERE links = 0", [])
+        try inodes("WHERE links = 0", [])
     }
 
     /// Clean inodes with local data, least recently used first.
     public func evictable(limit: Int) throws -> [Inode] {
-        try all(Self.selectInode + "WHERE local <> 0 AND pending = 0 ORDER BY last_used LIMIT ?", [limit])
+        try inodes("WHERE local <> 0 AND pending = 0 ORDER BY last_used LIMIT ?", [limit])
     }
 
     public func setLastUsed(_ time: Timestamp, of number: InodeNumber) throws {
@@ -118,9 +119,9 @@ extension JournalTransaction {
         try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0") ?? 0
     }
 
-    private func all(_ sql: String, _ arguments: StatementArguments) throws -> [Inode] {
+    func inodes(_ condition: String, _ arguments: StatementArguments) throws -> [Inode] {
         var inodes: [Inode] = []
-        let cursor = try rows(sql, arguments)
+        let cursor = try rows(Self.selectInode + condition, arguments)
         while let row = try cursor.next() { inodes.append(try Inode(row: row)) }
         return inodes
     }

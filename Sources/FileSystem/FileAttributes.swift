@@ -8,6 +8,8 @@ public struct FileAttributes: Equatable, Sendable {
     /// The low twelve bits of `st_mode`: permissions, set-id and sticky bits.
     public var permissions: UInt16
     public var linkCount: UInt32
+    /// `st_rdev` of a device; 0 for other kinds.
+    public var device: UInt64 = 0
     public var userID: UInt32
     public var groupID: UInt32
     /// Bytes.

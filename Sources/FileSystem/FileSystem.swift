@@ -151,18 +151,20 @@ extension FileSystem {
     func shown(_ row: Inode) -> FileAttributes {
         let file = row.kind == .file ? cache.openFile(row.number) : nil
         let inode = file == nil ? settled(row) : row
-        var size = inode.kind == .symbolicLink ? Int64(inode.linkTarget?.utf8.count ?? Int(inode.size)) : inode.size
+        var size = inode.linkTarget.map { Int64(ByteText.decode($0).count) } ?? inode.size
         var modified = inode.modified
         var changed = inode.changed
         if let file {
             (size, modified) = file.status
             changed = max(changed, modified)
         }
-        return FileAttributes(
+        var attributes = FileAttributes(
             inode: inode.number, kind: inode.kind, permissions: inode.permissions & ~options.umask,
             linkCount: inode.kind == .directory ? 2 : UInt32(inode.linkCount),
             userID: options.userID ?? inode.userID, groupID: options.groupID ?? inode.groupID, size: size,
             accessed: max(inode.accessed, modified), modified: modified, changed: changed)
+        attributes.device = inode.device
+        return attributes
     }
 
     /// A file that was written and is closed now may have been closed after its row was read: that row has the size of

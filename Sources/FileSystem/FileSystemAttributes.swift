@@ -30,7 +30,7 @@ extension FileSystem {
         let inode = try row(number)
         switch inode.kind {
         case .directory: throw .isDirectory
-        case .symbolicLink: throw .invalidArgument
+        case .symbolicLink, .pipe, .socket, .characterDevice, .blockDevice: throw .invalidArgument
         case .file: break
         }
         try withFile(number) { file in
@@ -64,13 +64,20 @@ extension FileSystem {
         let inode = try self.change { transaction in
             var row = try self.inode(number, in: transaction)
             row.apply(change, at: now)
-            if change.isStoredInBucket && row.linkCount > 0 && number != .root { row.markMetadataPending() }
+            if change.isStoredInBucket { try markMetadataPending(&row, in: transaction) }
             try transaction.update(row)
             return row
         }
         let isHeldLocally = inode.pending.contains(.content) || cache.openFile(number) != nil
         if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
+    }
+
+    /// Objects exist whose metadata differ now; what is not in the bucket yet will carry them when it goes.
+    func markMetadataPending(_ row: inout Inode, in transaction: JournalTransaction) throws {
+        guard row.linkCount > 0, row.number != .root else { return }
+        if row.remote != nil || row.attempt != nil { row.pending.insert(.metadata) }
+        if row.linkCount > 1 { try transaction.markAliasesPending(of: row.number) }
     }
 
     /// Recovery takes the time of an unsent file from its data file.
@@ -112,10 +119,6 @@ extension Inode {
         changed = now
     }
 
-    /// An object exists whose metadata differ now; what is not in the bucket yet will carry them when it goes.
-    mutating func markMetadataPending() {
-        if remote != nil || attempt != nil { pending.insert(.metadata) }
-    }
 }
 
 extension AttributeChange {

@@ -32,6 +32,8 @@ extension FileSystem {
         switch inode.kind {
         case .directory: throw .isDirectory
         case .symbolicLink: throw .tooManySymbolicLinkLevels
+        // The kernel opens these by itself; open(2) of a socket is ENXIO.
+        case .pipe, .socket, .characterDevice, .blockDevice: throw .noSuchAddressOrDevice
         case .file: break
         }
         let opened = try openFile(inode, mode)

@@ -111,8 +111,8 @@ extension FileSystem {
                     !child.inode.isMetadataKnown && child.inode.kind == .file
                     && child.inode.size <= Self.largestAmbiguousSize
                 return DirectoryStream.Item(
-                    name: child.name, inode: child.inode.number, kind: isAmbiguous ? nil : child.inode.kind,
-                    isMetadataKnown: child.inode.isMetadataKnown)
+                    name: child.name, inode: child.inode.aliasOf ?? child.inode.number,
+                    kind: isAmbiguous ? nil : child.inode.kind, isMetadataKnown: child.inode.isMetadataKnown)
             }
         }
         stream.items.withLock { $0 = items }

@@ -64,7 +64,7 @@ extension FileSystem {
         var inode = try inode(number, in: transaction)
         try transaction.setExtendedAttribute(name, to: value, of: number)
         inode.changed = time.wall
-        if number != .root && inode.linkCount > 0 { inode.markMetadataPending() }
+        try markMetadataPending(&inode, in: transaction)
         try transaction.update(inode)
         return inode.pending.contains(.metadata)
     }

@@ -51,7 +51,8 @@ extension FileSystem {
     private func find(_ name: FileName, in parent: InodeNumber) throws(Errno) -> (Inode?, isListed: Bool) {
         try read { transaction in
             _ = try directory(parent, in: transaction)
-            let found = try transaction.child(name, of: parent).flatMap { try transaction.inode($0) }
+            let row = try transaction.child(name, of: parent).flatMap { try transaction.inode($0) }
+            let found = try row.map { try transaction.target(of: $0) }
             return (found, try transaction.listed(parent) != nil)
         }
     }

@@ -7,10 +7,11 @@ import Transfer
 // MARK: Making names
 
 extension FileSystem {
-    public func makeFile(
-        _ name: FileName, in parent: InodeNumber, permissions: UInt16, caller: Caller
+    public func makeNode(
+        _ name: FileName, in parent: InodeNumber, kind: InodeKind, device: UInt64, permissions: UInt16, caller: Caller
     ) throws(Errno) -> Entry {
-        let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
+        let inode = try makeInode(
+            name, in: parent, kind: kind, permissions: permissions, device: device, caller: caller)
         writeback.schedule(inode.number, after: options.uploadDelay)
         return entry(inode)
     }
@@ -28,7 +29,7 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, target: String, caller: Caller
     ) throws(Errno) -> Entry {
         guard !target.isEmpty else { throw .noSuchFileOrDirectory }
-        guard target.utf8.count <= MetadataLoader.maximumTargetLength else { throw .fileNameTooLong }
+        guard ByteText.decode(target).count <= MetadataLoader.maximumTargetLength else { throw .fileNameTooLong }
         let inode = try makeInode(
             name, in: parent, kind: .symbolicLink, permissions: 0o777, target: target, caller: caller)
         writeback.schedule(inode.number, after: options.uploadDelay)
@@ -37,19 +38,17 @@ extension FileSystem {
 
     func makeInode(
         _ name: FileName, in parent: InodeNumber, kind: InodeKind, permissions: UInt16, target: String? = nil,
-        caller: Caller
+        device: UInt64 = 0, caller: Caller
     ) throws(Errno) -> Inode {
         let now = time.wall
         return try change { transaction in
-            let directory = try directory(parent, in: transaction)
-            guard directory.linkCount > 0 else { throw Errno.noSuchFileOrDirectory }
-            guard try transaction.child(name, of: parent) == nil else { throw Errno.fileExists }
-            try checkKeyLength(of: name, in: parent, below: kind == .directory ? 1 : 0, transaction)
+            let directory = try place(for: name, in: parent, kind: kind, transaction)
             let inode = try transaction.insertInode { number in
                 var inode = Inode(
                     number: number, kind: kind, permissions: permissions & 0o7777, userID: caller.userID,
                     groupID: caller.groupID, time: now)
                 inode.linkTarget = target
+                inode.device = device
                 inode.pending = .content
                 inode.local = kind == .file ? .complete : .none
                 inherit(from: directory, &inode)
@@ -60,6 +59,17 @@ extension FileSystem {
             try touch(directory, now, transaction)
             return inode
         }
+    }
+
+    /// The directory in which a name may be made.
+    func place(
+        for name: FileName, in parent: InodeNumber, kind: InodeKind, _ transaction: JournalTransaction
+    ) throws -> Inode {
+        let directory = try directory(parent, in: transaction)
+        guard directory.linkCount > 0 else { throw Errno.noSuchFileOrDirectory }
+        guard try transaction.child(name, of: parent) == nil else { throw Errno.fileExists }
+        try checkKeyLength(of: name, in: parent, below: kind == .directory ? 1 : 0, transaction)
+        return directory
     }
 
     /// A directory with the set-group-ID bit gives its group to what is made in it (inode(7)).
@@ -95,12 +105,13 @@ extension FileSystem {
         let gone = try change { transaction in
             let directory = try directory(parent, in: transaction)
             guard let number = try transaction.child(name, of: parent) else { throw Errno.noSuchFileOrDirectory }
-            guard try inode(number, in: transaction).kind != .directory else { throw Errno.isDirectory }
-            try remove(name, of: number, in: parent, now, transaction)
+            let row = try inode(number, in: transaction)
+            guard row.kind != .directory else { throw Errno.isDirectory }
+            let gone = try transaction.removeName(name, in: parent, leadingTo: row, at: now)
             try touch(directory, now, transaction)
-            return number
+            return (inode: row.aliasOf ?? number, isGone: gone != nil)
         }
-        lostLastName(gone)
+        if gone.isGone { lostLastName(gone.inode) } else { writeback.schedule(gone.inode, after: options.uploadDelay) }
         writeback.tombstonesChanged()
     }
 
@@ -117,29 +128,15 @@ extension FileSystem {
         let gone = try change { transaction in
             let directory = try directory(parent, in: transaction)
             guard let number = try transaction.child(name, of: parent) else { throw Errno.noSuchFileOrDirectory }
-            guard try inode(number, in: transaction).kind == .directory else { throw Errno.notDirectory }
+            let row = try inode(number, in: transaction)
+            guard row.kind == .directory else { throw Errno.notDirectory }
             guard try !transaction.hasChildren(number) else { throw Errno.directoryNotEmpty }
-            try remove(name, of: number, in: parent, now, transaction)
+            _ = try transaction.removeName(name, in: parent, leadingTo: row, at: now)
             try touch(directory, now, transaction)
             return number
         }
         lostLastName(gone)
         writeback.tombstonesChanged()
-    }
-
-    /// Takes a name away; its object is deleted in the background. To be followed by ``lostLastName(_:)``.
-    func remove(
-        _ name: FileName, of number: InodeNumber, in parent: InodeNumber, _ now: Timestamp,
-        _ transaction: JournalTransaction
-    ) throws {
-        var inode = try inode(number, in: transaction)
-        try transaction.buryRemote(of: inode)
-        try transaction.unlink(name, in: parent)
-        inode.linkCount = 0
-        inode.remote = nil
-        inode.attempt = nil
-        inode.changed = now
-        try transaction.update(inode)
     }
 
     /// Runs a change of directories when the names below them are known, listing them if need be.

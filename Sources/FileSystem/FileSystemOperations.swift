@@ -176,10 +176,12 @@ public protocol FileSystemOperations: Sendable {
     func makeDirectory(
         _ name: FileName, in parent: InodeNumber, permissions: UInt16, caller: Caller
     ) throws(Errno) -> Entry
-    /// A regular file by mknod(2), not opened.
-    func makeFile(
-        _ name: FileName, in parent: InodeNumber, permissions: UInt16, caller: Caller
+    /// mknod(2): a regular file, which is not opened, a pipe, a socket or a device. `device`: `st_rdev` of a device.
+    func makeNode(
+        _ name: FileName, in parent: InodeNumber, kind: InodeKind, device: UInt64, permissions: UInt16, caller: Caller
     ) throws(Errno) -> Entry
+    /// link(2): a further name of an inode.
+    func makeHardLink(_ name: FileName, in parent: InodeNumber, to inode: InodeNumber) throws(Errno) -> Entry
     func unlink(_ name: FileName, in parent: InodeNumber) throws(Errno)
     func removeDirectory(
         _ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Void>

@@ -22,18 +22,26 @@ extension FileSystem {
         _ from: (name: FileName, parent: InodeNumber), _ to: (name: FileName, parent: InodeNumber), _ flags: RenameFlags
     ) throws(Errno) {
         let now = time.wall
-        let outcome = try change { transaction -> (moved: [InodeNumber], gone: InodeNumber?) in
+        let outcome = try change { transaction in
             let step = try RenameStep(from: from, to: to, flags: flags, in: transaction, of: self)
             return try step.perform(now)
         }
         if let gone = outcome.gone { lostLastName(gone) }
         for number in outcome.moved { writeback.schedule(number, after: options.uploadDelay) }
-        if outcome.gone != nil { writeback.tombstonesChanged() }
+        if outcome.hasReplaced { writeback.tombstonesChanged() }
     }
 }
 
 /// One rename inside its transaction: the rules of rename(2), then the change.
 private struct RenameStep {
+    struct Outcome {
+        /// Inodes whose objects have to move.
+        var moved: [InodeNumber] = []
+        var hasReplaced = false
+        /// The inode that lost its last name.
+        var gone: InodeNumber?
+    }
+
     let from: (name: FileName, parent: InodeNumber)
     let to: (name: FileName, parent: InodeNumber)
     let isExchange: Bool
@@ -63,9 +71,9 @@ private struct RenameStep {
         if target == nil && isExchange { throw Errno.noSuchFileOrDirectory }
     }
 
-    /// Inodes whose objects have to move, and the inode that lost its name.
-    func perform(_ now: Timestamp) throws -> (moved: [InodeNumber], gone: InodeNumber?) {
-        if source.number == target?.number { return ([], nil) }
+    func perform(_ now: Timestamp) throws -> Outcome {
+        // Two names of one inode: nothing happens (rename(2)).
+        if let target, (source.aliasOf ?? source.number) == (target.aliasOf ?? target.number) { return Outcome() }
         try checkLoop(source, to.parent)
         try checkLength(source, to)
         if isExchange, let target {
@@ -73,13 +81,19 @@ private struct RenameStep {
             try checkLength(target, from)
             try transaction.link(from.name, in: from.parent, to: target.number)
             try transaction.link(to.name, in: to.parent, to: source.number)
-            return (try finish(source, now) + finish(target, now), nil)
+            return Outcome(moved: try finish(source, now) + finish(target, now))
         }
         try checkReplacement()
-        if let target { try fileSystem.remove(to.name, of: target.number, in: to.parent, now, transaction) }
+        var outcome = Outcome(hasReplaced: target != nil)
+        if let target {
+            outcome.gone = try transaction.removeName(to.name, in: to.parent, leadingTo: target, at: now)
+            // Of its other names, one may have to take the object over.
+            if outcome.gone == nil { outcome.moved.append(target.number) }
+        }
         try transaction.unlink(from.name, in: from.parent)
         try transaction.link(to.name, in: to.parent, to: source.number)
-        return (try finish(source, now), target?.number)
+        outcome.moved += try finish(source, now)
+        return outcome
     }
 
     private func checkLoop(_ inode: Inode, _ parent: InodeNumber) throws {
@@ -103,7 +117,7 @@ private struct RenameStep {
     }
 
     private func finish(_ inode: Inode, _ now: Timestamp) throws -> [InodeNumber] {
-        var changed = try fileSystem.inode(inode.number, in: transaction)
+        var changed = try transaction.target(of: fileSystem.inode(inode.number, in: transaction))
         changed.changed = now
         try transaction.update(changed)
         for parent in Set([from.parent, to.parent]) {

@@ -31,7 +31,14 @@ struct DirectoryPage {
     /// The bytes that the entry takes; written only if they fit.
     private func add(_ entry: DirectoryEntry) -> Int {
         var status = Self.status(entry)
-        return fuse_add_direntry(request.raw, free, memory.count - count, entry.name, &status, Int(entry.nextOffset))
+        return fuse_add_direntry(
+            request.raw,
+            free,
+            memory.count - count,
+            kernelString(entry.name),
+            &status,
+            Int(entry.nextOffset)
+        )
     }
 
     /// An entry without attributes has the inode number 0 as node: the kernel then looks the name up when it is used.
@@ -42,7 +49,7 @@ struct DirectoryPage {
             request.raw,
             free,
             memory.count - count,
-            entry.name,
+            kernelString(entry.name),
             &parameters,
             Int(entry.nextOffset)
         )

@@ -106,7 +106,8 @@ public final class FuseKernelCache: KernelCache, Sendable {
         case .inode(let inode):
             fuse_lowlevel_notify_inval_inode(session.raw, inode.rawValue, 0, 0)
         case .name(let name, let directory):
-            fuse_lowlevel_notify_inval_entry(session.raw, directory.rawValue, name.string, name.string.utf8.count)
+            let bytes = kernelString(name.string)
+            fuse_lowlevel_notify_inval_entry(session.raw, directory.rawValue, bytes, bytes.count - 1)
         }
     }
 }

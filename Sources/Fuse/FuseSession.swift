@@ -165,12 +165,22 @@ public final class FuseSession: Sendable {
     }
 }
 
+/// The bytes of a string of C without its NUL. Valid as long as the string.
+func kernelBytes(of raw: UnsafePointer<CChar>) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(start: UnsafeRawPointer(raw).assumingMemoryBound(to: UInt8.self), count: strlen(raw))
+}
+
+/// Text as the bytes that programs use, with a NUL behind them.
+func kernelString(_ text: String) -> [CChar] {
+    ByteText.decode(text).map { CChar(bitPattern: $0) } + [0]
+}
+
 extension FileName {
-    /// Throws EILSEQ for what is not UTF-8 (a key of S3 always is), ENAMETOOLONG, EINVAL.
+    /// Throws ENAMETOOLONG, EINVAL.
     init(kernelName raw: UnsafePointer<CChar>) throws(Errno) {
-        guard let string = String(validatingCString: raw) else { throw .illegalByteSequence }
-        guard string.utf8.count <= Self.maximumLength else { throw .fileNameTooLong }
-        guard let name = FileName(string) else { throw .invalidArgument }
+        let bytes = kernelBytes(of: raw)
+        guard bytes.count <= Self.maximumLength else { throw .fileNameTooLong }
+        guard let name = FileName(bytes: bytes) else { throw .invalidArgument }
         self = name
     }
 }

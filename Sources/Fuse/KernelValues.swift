@@ -5,17 +5,6 @@ import Platform
 
 // The file system's values as the kernel's structures, and back.
 
-extension InodeKind {
-    /// The S_IFMT bits of `st_mode`.
-    var modeBits: mode_t {
-        switch self {
-        case .file: mode_t(S_IFREG)
-        case .directory: mode_t(S_IFDIR)
-        case .symbolicLink: mode_t(S_IFLNK)
-        }
-    }
-}
-
 extension Timestamp {
     var kernelTime: timespec { timespec(tv_sec: Int(seconds), tv_nsec: Int(subsecondNanoseconds)) }
 
@@ -37,6 +26,7 @@ extension stat {
         st_ino = UInt(attributes.inode.rawValue)
         st_mode = attributes.kind.modeBits | mode_t(attributes.permissions & 0o7777)
         st_nlink = .init(attributes.linkCount)
+        st_rdev = UInt(attributes.device)
         st_uid = attributes.userID
         st_gid = attributes.groupID
         st_size = Int(attributes.size)

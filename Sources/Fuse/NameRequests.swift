@@ -56,33 +56,50 @@ extension FuseSession {
         name: UnsafePointer<CChar>?,
         target: UnsafePointer<CChar>?
     ) {
-        guard let target, let target = String(validatingCString: target) else {
-            return RequestReply(request).fail(.illegalByteSequence)
-        }
+        guard let target else { return RequestReply(request).fail(.invalidArgument) }
         answerEntry(request, name) { name throws(Errno) in
             try operations.makeSymbolicLink(
                 name,
                 in: InodeNumber(rawValue: parent),
-                target: target,
+                target: ByteText.encode(kernelBytes(of: target)),
                 caller: request.caller
             )
         }
     }
 
-    /// POSIX link(): EPERM where the file system has no hard links.
-    func refuseLink(_ request: KernelRequest) {
-        RequestReply(request).fail(.notPermitted)
+    func makeHardLink(
+        _ request: KernelRequest,
+        to inode: fuse_ino_t,
+        parent: fuse_ino_t,
+        name: UnsafePointer<CChar>?
+    ) {
+        answerEntry(request, name) { name throws(Errno) in
+            try operations.makeHardLink(
+                name,
+                in: InodeNumber(rawValue: parent),
+                to: InodeNumber(rawValue: inode)
+            )
+        }
     }
 
-    /// Devices, sockets and pipes have no place in a bucket: EPERM, as mknod(2) says.
-    func makeNode(_ request: KernelRequest, parent: fuse_ino_t, name: UnsafePointer<CChar>?, mode: mode_t) {
-        guard [0, mode_t(S_IFREG)].contains(mode & mode_t(S_IFMT)) else {
+    /// mknod(2): EPERM for directories. The kernel has asked for the right to make devices.
+    func makeNode(
+        _ request: KernelRequest,
+        parent: fuse_ino_t,
+        name: UnsafePointer<CChar>?,
+        mode: mode_t,
+        device: dev_t
+    ) {
+        let mode = mode & mode_t(S_IFMT) == 0 ? mode | mode_t(S_IFREG) : mode
+        guard let kind = InodeKind(mode: mode), kind != .directory, kind != .symbolicLink else {
             return RequestReply(request).fail(.notPermitted)
         }
         answerEntry(request, name) { name throws(Errno) in
-            try operations.makeFile(
+            try operations.makeNode(
                 name,
                 in: InodeNumber(rawValue: parent),
+                kind: kind,
+                device: kind.isDevice ? UInt64(device) : 0,
                 permissions: UInt16(mode & 0o7777),
                 caller: request.caller
             )

@@ -38,11 +38,11 @@ enum OperationTable {
         table.symlink = { request, target, parent, name in
             handle(request) { $0.makeSymbolicLink($1, parent: parent, name: name, target: target) }
         }
-        table.link = { request, _, _, _ in
-            handle(request) { $0.refuseLink($1) }
+        table.link = { request, inode, parent, name in
+            handle(request) { $0.makeHardLink($1, to: inode, parent: parent, name: name) }
         }
-        table.mknod = { request, parent, name, mode, _ in
-            handle(request) { $0.makeNode($1, parent: parent, name: name, mode: mode) }
+        table.mknod = { request, parent, name, mode, device in
+            handle(request) { $0.makeNode($1, parent: parent, name: name, mode: mode, device: device) }
         }
         table.mkdir = { request, parent, name, mode in
             handle(request) { $0.makeDirectory($1, parent: parent, name: name, mode: mode) }

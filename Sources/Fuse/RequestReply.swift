@@ -56,7 +56,7 @@ struct RequestReply: ~Copyable {
     }
 
     consuming func symbolicLink(_ target: String) {
-        fuse_reply_readlink(use(), target)
+        fuse_reply_readlink(use(), kernelString(target))
     }
 
     consuming func opened(_ information: fuse_file_info) -> Bool {

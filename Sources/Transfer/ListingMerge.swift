@@ -177,14 +177,14 @@ extension ListingMerge {
     }
 
     private mutating func removeName(of number: InodeNumber, in transaction: JournalTransaction) throws {
-        guard var inode = try transaction.inode(number), let (parent, name) = try transaction.name(of: number) else {
+        guard let inode = try transaction.inode(number), let (parent, name) = try transaction.name(of: number) else {
             return
         }
-        try transaction.unlink(name, in: parent)
-        inode.linkCount = 0
-        inode.remote = nil
-        try transaction.update(inode)
         changes.append(.name(name, in: parent))
-        changes.append(.removed(number))
+        if let gone = try transaction.forgetName(name, in: parent, leadingTo: inode, at: time) {
+            changes.append(.removed(gone))
+        } else {
+            changes.append(.attributes(inode.aliasOf ?? number))
+        }
     }
 }

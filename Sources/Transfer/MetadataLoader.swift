@@ -83,9 +83,14 @@ public final class MetadataLoader: Sendable {
     private func apply(_ metadata: PosixMetadata, target: String?, to inode: inout Inode) {
         guard !inode.isMetadataKnown else { return }
         inode.isMetadataKnown = true
-        if inode.kind == .file, let target {
+        switch metadata.kind {
+        case .symbolicLink? where inode.kind == .file && target != nil:
             inode.kind = .symbolicLink
             inode.linkTarget = target
+        case let kind? where inode.kind == .file && inode.size == 0 && kind.isSpecial:
+            inode.kind = kind
+            inode.device = kind.isDevice ? metadata.device ?? 0 : 0
+        default: break
         }
         guard !inode.pending.contains(.metadata) else { return }
         inode.permissions = metadata.permissions ?? inode.permissions
@@ -101,6 +106,6 @@ public final class MetadataLoader: Sendable {
         }
         let sink = CollectingSink()
         _ = try await store.get(remote.key, range: nil, ifMatch: remote.etag, into: sink)
-        return String(decoding: sink.bytes, as: UTF8.self)
+        return ByteText.encode(sink.bytes)
     }
 }

@@ -10,8 +10,9 @@ public struct PosixMetadata: Equatable, Sendable {
     /// S3 user guide, "Working with object metadata": names and values of all user metadata together, in bytes.
     public static let maximumByteCount = 2048
 
-    /// Nil also for kinds that Sluice does not make: devices, pipes and sockets are read as what their keys say.
     public var kind: InodeKind?
+    /// `st_rdev` of a device. s3fs does not keep it.
+    public var device: UInt64?
     /// The low twelve bits of `st_mode`. Set-id bits are not taken from a bucket: who may write into it is not who
     /// may become root here.
     public var permissions: UInt16?
@@ -29,6 +30,7 @@ public struct PosixMetadata: Equatable, Sendable {
     /// What an inode's row says, for its upload.
     public init(_ inode: Inode, extendedAttributes: [(name: String, value: [UInt8])]) {
         kind = inode.kind
+        device = inode.kind.isDevice ? inode.device : nil
         permissions = inode.permissions
         userID = inode.userID
         groupID = inode.groupID
@@ -44,7 +46,8 @@ extension PosixMetadata {
     /// User metadata, names without `x-amz-meta-`. All of it is ASCII.
     public var encoded: [String: String] {
         var metadata: [String: String] = [:]
-        if let permissions { metadata["mode"] = String(typeBits | UInt32(permissions)) }
+        if let permissions { metadata["mode"] = String((kind?.modeBits ?? 0) | UInt32(permissions)) }
+        metadata["rdev"] = device.map { String($0) }
         metadata["uid"] = userID.map { String($0) }
         metadata["gid"] = groupID.map { String($0) }
         metadata["mtime"] = modified.map(Self.text(of:))
@@ -69,18 +72,9 @@ extension PosixMetadata {
     enum Name {
         static let token = "sluice-upload"
         static let attributes: Set<String> = [
-            "mode", "uid", "gid", "mtime", "ctime", "atime", "xattr", token, "file-permissions", "file-owner",
+            "mode", "rdev", "uid", "gid", "mtime", "ctime", "atime", "xattr", token, "file-permissions", "file-owner",
             "file-group", "file-mtime", "file-atime",
         ]
-    }
-
-    private var typeBits: UInt32 {
-        switch kind {
-        case .file: 0o100000
-        case .directory: 0o040000
-        case .symbolicLink: 0o120000
-        case nil: 0
-        }
     }
 
     /// Seconds, with nine digits behind the point unless all are zero: s3fs reads them as a count of nanoseconds,
@@ -102,6 +96,7 @@ extension PosixMetadata {
         } else if let mode = metadata["file-permissions"].flatMap({ UInt32($0, radix: 8) }) {
             take(mode: mode)
         }
+        device = metadata["rdev"].flatMap { UInt64($0) }
         userID = (metadata["uid"] ?? metadata["file-owner"]).flatMap { UInt32($0) }
         groupID = (metadata["gid"] ?? metadata["file-group"]).flatMap { UInt32($0) }
         modified = metadata["mtime"].flatMap(Self.time(_:)) ?? metadata["file-mtime"].flatMap(Self.awsTime(_:))
@@ -113,12 +108,7 @@ extension PosixMetadata {
 
     private mutating func take(mode: UInt32) {
         permissions = UInt16(mode & 0o1777)
-        switch mode & 0o170000 {
-        case 0o100000: kind = .file
-        case 0o040000: kind = .directory
-        case 0o120000: kind = .symbolicLink
-        default: break
-        }
+        kind = InodeKind(mode: mode)
     }
 
     /// Decimal seconds with or without a fraction, or RFC 3339.

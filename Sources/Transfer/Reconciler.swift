@@ -29,6 +29,8 @@ final class Reconciler: Sendable {
         /// A program has the file open for writing.
         case waitsForClose
         case waits(for: InodeNumber)
+        /// Another inode's content goes first, when its time has come.
+        case follows(InodeNumber)
         /// Something stands in the way that time may clear: try again later.
         case unsettled
     }
@@ -97,6 +99,7 @@ extension Reconciler {
             case .wait(let occupant):
                 try markMoved(occupant)
                 return .waits(for: occupant)
+            case .follow(let target): return .follows(target)
             case .detach: try await detach(number)
             case .put(let key, _), .copy(_, let key, _):
                 try await locks.withLock(key) { try await act(on: number, at: key, isUrgent: isUrgent, progress) }
@@ -171,8 +174,8 @@ extension Reconciler {
 
     /// Takes an inode out of a circle: see ``WritebackPlan/detach``.
     private func detach(_ number: InodeNumber) async throws {
-        guard let kind = try journal.read({ try $0.inode(number) })?.kind else { return }
-        if kind == .file {
+        guard let inode = try journal.read({ try $0.inode(number) }) else { return }
+        if inode.kind == .file && inode.aliasOf == nil {
             let file = try cache.acquire(number)
             defer { cache.release(file) }
             try await makeComplete(file)

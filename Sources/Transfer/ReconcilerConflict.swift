@@ -46,7 +46,7 @@ extension JournalTransaction {
         inode.attempt = nil
         try update(inode)
         try removeTombstone(at: key)
-        let theirs = try insert(info, like: inode, sequence: sequence)
+        let theirs = try insert(info, like: target(of: inode), sequence: sequence)
         try link(name, in: parent, to: theirs.number)
         try record(
             JournalEvent(
@@ -62,10 +62,14 @@ extension JournalTransaction {
     private func freeName(beside name: FileName, suffix: String, in parent: InodeNumber) throws -> FileName {
         for count in 1... {
             let ending = count == 1 ? suffix : "\(suffix)-\(count)"
-            var stem = Substring(name.string)
-            while stem.utf8.count + ending.utf8.count > FileName.maximumLength { stem.unicodeScalars.removeLast() }
-            guard let candidate = FileName(stem + ending) else { break }
-            if try child(candidate, of: parent) == nil { return candidate }
+            var stem = name.string.unicodeScalars[...]
+            while !stem.isEmpty {
+                if let candidate = FileName(String(stem) + ending) {
+                    if try child(candidate, of: parent) == nil { return candidate }
+                    break
+                }
+                stem.removeLast()
+            }
         }
         throw CacheError.corrupt("no name is left for a conflict copy of \(name)")
     }

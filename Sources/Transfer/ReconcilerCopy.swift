@@ -40,7 +40,8 @@ extension Reconciler {
         do {
             let etag = try await copyBytes(of: source, to: attempt, metadata, condition)
             let object = RemoteObject(key: attempt.key, etag: etag, size: source.size)
-            try settleCopy(attempt.inode.number, object, attributes: attributes, begun: attributes)
+            try settleCopy(
+                attempt.inode.number, object, of: source.etag, attributes: attributes, begun: attributes)
         } catch let error as StoreError where error.kind == .unsupported || error.kind == .tooLarge {
             try sendInstead(attempt.inode.number, error)
         } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
@@ -108,10 +109,12 @@ extension Reconciler {
     private func settleCopy(
         _ number: InodeNumber,
         _ object: RemoteObject,
+        of copied: ETag? = nil,
         attributes: PosixMetadata?,
         begun: PosixMetadata?
     ) throws {
-        let outcome = WriteOutcome(object: object, content: nil, attributes: attributes, begun: begun)
+        let outcome = WriteOutcome(
+            object: object, content: nil, attributes: attributes, begun: begun, copied: copied)
         let sequence = journal.nextSequence()
         try cache.rebase(number, on: object) {
             try journal.write { transaction in
@@ -139,6 +142,8 @@ extension Reconciler {
         )
         try journal.write { transaction in
             guard var inode = try transaction.inode(number) else { return }
+            // A further name has no bytes of its own that could be sent.
+            guard inode.aliasOf == nil else { throw error }
             inode.pending.insert(.content)
             try transaction.update(inode)
         }
@@ -182,7 +187,8 @@ extension Reconciler {
                 )
                 return [.attributes(number)]
             }
-            if inode.kind == .file && inode.local == .complete || inode.linkTarget != nil {
+            let isSentAnew = inode.kind == .file && inode.local == .complete || inode.linkTarget != nil
+            if isSentAnew || inode.aliasOf != nil {
                 inode.remote = nil
                 inode.pending.insert(.content)
                 try transaction.update(inode)
@@ -215,11 +221,11 @@ extension JournalTransaction {
                 time: time
             )
         )
-        try unlink(name, in: parent)
         var inode = inode
-        inode.linkCount = 0
         inode.pending = []
-        try update(inode)
-        return [.name(name, in: parent), .removed(inode.number)]
+        guard let gone = try forgetName(name, in: parent, leadingTo: inode, at: time) else {
+            return [.name(name, in: parent), .attributes(inode.number)]
+        }
+        return [.name(name, in: parent), .removed(gone)]
     }
 }

@@ -14,7 +14,8 @@ extension Reconciler {
     ) async throws {
         switch try journal.read({ try $0.inode(number) })?.kind {
         case .file: try await putFile(number, at: key, condition, isUrgent: isUrgent, progress)
-        case .directory, .symbolicLink: try await putBody(number, at: key, condition)
+        case .directory, .symbolicLink, .pipe, .socket, .characterDevice, .blockDevice:
+            try await putBody(number, at: key, condition)
         case nil: break
         }
     }
@@ -214,7 +215,7 @@ extension Reconciler {
             try $0.beginAttempt(of: number, at: key, newToken: token, hasAllBytes: false)
         }
         guard let attempt else { return }
-        let body = BytesSource(Array((attempt.inode.linkTarget ?? "").utf8))
+        let body = BytesSource(ByteText.decode(attempt.inode.linkTarget ?? ""))
         var sent = attempt.attributes
         sent.uploadToken = attempt.token
         do {

@@ -18,6 +18,7 @@ extension JournalTransaction {
         return WritebackPlan.Snapshot(
             inode: inode,
             key: key,
+            target: inode.aliasOf == nil ? nil : try target(of: inode),
             tombstone: try tombstone(at: key),
             occupant: occupant,
             isInCircle: try occupant.map { try leads($0, to: number) } ?? false
@@ -148,8 +149,9 @@ extension JournalTransaction {
         )
     }
 
-    func posixMetadata(of inode: Inode) throws -> PosixMetadata {
-        PosixMetadata(inode, extendedAttributes: try extendedAttributes(of: inode.number))
+    func posixMetadata(of row: Inode) throws -> PosixMetadata {
+        let inode = try target(of: row)
+        return PosixMetadata(inode, extendedAttributes: try extendedAttributes(of: inode.number))
     }
 
     /// Another inode whose unfinished upload made the object with this token.
@@ -178,6 +180,8 @@ struct WriteOutcome: Sendable {
     var attributes: PosixMetadata?
     /// The row's attributes when ``attributes`` were made of them; nil if they are older.
     var begun: PosixMetadata?
+    /// The version that was copied; nil if that is not known.
+    var copied: ETag?
 }
 
 extension JournalTransaction {
@@ -199,9 +203,23 @@ extension JournalTransaction {
             inode.size = content.size
             if inode.modified == content.formerlyModified { inode.modified = content.modified ?? inode.modified }
         }
-        try settleAttributes(of: &inode, outcome)
+        if inode.aliasOf == nil {
+            try settleAttributes(of: &inode, outcome)
+        } else {
+            try settleAlias(&inode, outcome)
+        }
         inode.pending = try inode.pending.with(.location, key(of: inode) != object.key)
         try update(inode)
+    }
+
+    /// The object of a further name is up to date if it was copied from what the inode's object is now.
+    private func settleAlias(_ alias: inout Inode, _ outcome: WriteOutcome) throws {
+        let inode = try target(of: alias)
+        guard let copied = outcome.copied, inode.remote?.etag == copied,
+            inode.pending.isDisjoint(with: [.content, .metadata])
+        else { return }
+        let current = try posixMetadata(of: inode)
+        if outcome.attributes.map({ current.isSame(as: $0) }) ?? true { alias.pending.remove(.content) }
     }
 
     private func settleAttributes(of inode: inout Inode, _ outcome: WriteOutcome) throws {

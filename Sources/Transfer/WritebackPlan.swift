@@ -12,6 +12,8 @@ enum WritebackPlan: Equatable, Sendable {
     case clear
     /// The object of another inode is still at the key; that one moves first.
     case wait(for: InodeNumber)
+    /// The object is a further name's: the inode's own goes first, and is copied then.
+    case follow(InodeNumber)
     /// A program is writing, and will close the file.
     case waitForClose
     /// Others wait for this inode in a circle (two files swapped their names): it lets go of its object. Its bytes
@@ -27,6 +29,8 @@ enum WritebackPlan: Equatable, Sendable {
         var inode: Inode
         /// Nil for the root and for an inode without a name.
         var key: ObjectKey?
+        /// Of a further name (hard link): the inode it stands for.
+        var target: Inode?
         /// At ``key``.
         var tombstone: Tombstone?
         /// Another inode with a name whose object is at ``key``.
@@ -49,6 +53,8 @@ enum WritebackPlan: Equatable, Sendable {
             self = .waitForClose
         } else if let occupant = snapshot.occupant {
             self = snapshot.isInCircle && snapshot.inode.remote != nil ? .detach : .wait(for: occupant)
+        } else if let target = snapshot.target, !needs.contains(.location) || snapshot.inode.remote == nil {
+            self = Self.renew(snapshot, from: target, to: key)
         } else {
             self = Self.write(needs, of: snapshot, to: key)
         }
@@ -65,20 +71,27 @@ enum WritebackPlan: Equatable, Sendable {
         return needs
     }
 
+    private static func renew(_ snapshot: Snapshot, from target: Inode, to key: ObjectKey) -> WritebackPlan {
+        guard let source = target.remote, target.pending.isDisjoint(with: [.content, .metadata]) else {
+            return .follow(target.number)
+        }
+        return .copy(source, to: key, snapshot.condition(at: key))
+    }
+
     private static func write(_ needs: PendingChange, of snapshot: Snapshot, to key: ObjectKey) -> WritebackPlan {
         let inode = snapshot.inode
-        let condition: WriteCondition =
-            if let remote = inode.remote, remote.key == key {
-                .ifMatch(remote.etag)
-            } else if let etag = snapshot.tombstone?.etag {
-                // The object of a file that was deleted here, or moved away, is replaced without a gap.
-                .ifMatch(etag)
-            } else {
-                .ifAbsent
-            }
-        if let remote = inode.remote, inode.kind == .file, !needs.contains(.content) {
-            return .copy(remote, to: key, condition)
-        }
-        return .put(key, condition)
+        let mayMove = snapshot.target != nil || inode.kind == .file && !needs.contains(.content)
+        if let remote = inode.remote, mayMove { return .copy(remote, to: key, snapshot.condition(at: key)) }
+        return .put(key, snapshot.condition(at: key))
+    }
+}
+
+extension WritebackPlan.Snapshot {
+    /// Under which the key may be written: it holds what is known to be ours.
+    fileprivate func condition(at key: ObjectKey) -> WriteCondition {
+        if let remote = inode.remote, remote.key == key { return .ifMatch(remote.etag) }
+        // The object of a file that was deleted here, or moved away, is replaced without a gap.
+        if let etag = tombstone?.etag { return .ifMatch(etag) }
+        return .ifAbsent
     }
 }

@@ -108,6 +108,11 @@ extension Writeback {
                 state.blocked[other, default: []].insert(number)
                 state.queue.postponed(number, until: now + Self.closePause)
                 state.queue.schedule(other, at: now, isUrgent: true)
+            case .follows(let other):
+                state.blocked[other, default: []].insert(number)
+                state.queue.postponed(number, until: now + Self.closePause)
+                let moment = run.isUrgent ? now : now + configuration.uploadDelay
+                state.queue.schedule(other, at: moment, isUrgent: run.isUrgent)
             case .unsettled:
                 var random = SystemRandomNumberGenerator()
                 state.queue.failed(number, at: now, using: &random)

@@ -70,6 +70,23 @@ final class FileSystemDriver: Sendable {
         }
     }
 
+    func makeHardLink(_ path: String, to existing: String) async throws {
+        try await with(existing) { inode in
+            try await self.inParent(path) { parent, name in
+                let entry = try self.fileSystem.makeHardLink(name, in: parent, to: inode.inode)
+                self.fileSystem.forget(entry.attributes.inode, count: 1)
+            }
+        }
+    }
+
+    func makeNode(_ path: String, _ kind: InodeKind, device: UInt64 = 0) async throws {
+        try await inParent(path) { parent, name in
+            let entry = try self.fileSystem.makeNode(
+                name, in: parent, kind: kind, device: device, permissions: 0o640, caller: self.caller)
+            self.fileSystem.forget(entry.attributes.inode, count: 1)
+        }
+    }
+
     func readLink(_ path: String) async throws -> String {
         try await with(path) { inode in
             try await self.wait { self.fileSystem.readSymbolicLink(inode.inode, reply: $0) }

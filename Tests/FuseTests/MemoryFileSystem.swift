@@ -156,13 +156,31 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         try make(name, in: parent, .directory, permissions, caller)
     }
 
-    func makeFile(
+    func makeNode(
         _ name: FileName,
         in parent: InodeNumber,
+        kind: InodeKind,
+        device: UInt64,
         permissions: UInt16,
         caller: Caller
     ) throws(Errno) -> Entry {
-        try make(name, in: parent, .file, permissions, caller)
+        let entry = try make(name, in: parent, kind, permissions, caller)
+        return state.withLock { state in
+            state.inodes[entry.attributes.inode]?.attributes.device = device
+            return Entry(
+                attributes: state.inodes[entry.attributes.inode]?.attributes ?? entry.attributes,
+                timeToLive: timeToLive
+            )
+        }
+    }
+
+    func makeHardLink(_ name: FileName, in parent: InodeNumber, to inode: InodeNumber) throws(Errno) -> Entry {
+        try state.withLock { state throws(Errno) in
+            guard state.inodes[parent]?.children[name.string] == nil else { throw .fileExists }
+            state.inodes[parent]?.children[name.string] = inode
+            state.inodes[inode]?.attributes.linkCount += 1
+            return Self.refer(to: inode, &state, timeToLive)
+        }
     }
 
     func unlink(_ name: FileName, in parent: InodeNumber) throws(Errno) {
@@ -170,7 +188,7 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
             guard let number = state.inodes[parent]?.children.removeValue(forKey: name.string) else {
                 throw .noSuchFileOrDirectory
             }
-            state.inodes[number]?.attributes.linkCount = 0
+            state.inodes[number]?.attributes.linkCount -= 1
         }
     }
 

@@ -3,9 +3,11 @@
 import errno
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -416,6 +418,73 @@ def test_statfs_tells_the_budget_of_the_cache(file_bucket, make_mount):
     assert os.statvfs(mount.path).f_bavail * before.f_frsize > 60 * MEBIBYTE, "what is in the bucket may be let go"
 
 
+# Hard links and special files
+
+
+def test_hard_links_are_one_file_here_and_objects_in_the_bucket(bucket, make_mount):
+    mount = make_mount(bucket).start()
+    first, second = mount.path / "first", mount.path / "directory" / "second"
+    second.parent.mkdir()
+    first.write_bytes(b"bytes")
+    mount.sync()
+    os.link(first, second)
+    assert first.stat().st_ino == second.stat().st_ino and second.stat().st_nlink == 2
+    with open(second, "ab") as file:
+        file.write(b" and more")
+    assert first.read_bytes() == b"bytes and more"
+    mount.sync()
+    assert bucket.read("first") == bucket.read("directory/second") == b"bytes and more"
+    first.chmod(0o600)
+    mount.stop()
+    mount.start()
+    assert first.stat().st_ino == second.stat().st_ino, "the state directory knows that they are one"
+    first.unlink()
+    assert second.read_bytes() == b"bytes and more" and second.stat().st_nlink == 1
+    mount.sync()
+    assert [key for key in bucket.keys() if not key.endswith("/")] == ["directory/second"]
+    again = make_mount(bucket).start()
+    assert stat.S_IMODE((again.path / "directory" / "second").stat().st_mode) == 0o600
+
+
+def test_hard_links_survive_a_kill(bucket, make_mount):
+    mount = make_mount(bucket, "-o", "upload_delay=1h").start()
+    for index in range(20):
+        (mount.path / f"a{index}").write_text(f"{index}")
+        os.link(mount.path / f"a{index}", mount.path / f"b{index}")
+        if index % 2:
+            (mount.path / f"a{index}").unlink()
+    mount.kill()
+    mount.start()
+    mount.sync()
+    expected = {f"b{index}": f"{index}" for index in range(20)} | {f"a{index}": f"{index}" for index in range(0, 20, 2)}
+    assert set(bucket.keys()) == set(expected)
+    for name, content in expected.items():
+        assert bucket.read(name).decode() == content
+        assert (mount.path / name).read_text() == content
+        assert (mount.path / name).stat().st_nlink == (1 if int(name[1:]) % 2 else 2)
+
+
+def test_pipes_sockets_and_devices_come_back(bucket, make_mount):
+    mount = make_mount(bucket).start()
+    os.mkfifo(mount.path / "pipe", 0o640)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(mount.path / "socket"))
+    os.mknod(mount.path / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.mknod(mount.path / "disk", 0o600 | stat.S_IFBLK, os.makedev(8, 1))
+    writer = threading.Thread(target=lambda: (mount.path / "pipe").write_bytes(b"through"))
+    writer.start()
+    assert (mount.path / "pipe").read_bytes() == b"through"
+    writer.join()
+    mount.sync()
+    assert all(bucket.read(name) == b"" for name in ("pipe", "socket", "null", "disk"))
+    again = make_mount(bucket).start()
+    assert stat.S_ISFIFO((again.path / "pipe").stat().st_mode)
+    assert stat.S_ISSOCK((again.path / "socket").stat().st_mode)
+    assert (again.path / "null").stat().st_rdev == os.makedev(1, 3)
+    assert (again.path / "disk").stat().st_rdev == os.makedev(8, 1)
+    fails_with(errno.EACCES, lambda: open(again.path / "null", "rb"))
+
+
 # The mount's options
 
 
@@ -486,6 +555,25 @@ ODD_NAMES = [
 def odd_names(bucket):
     # SeaweedFS takes a backslash for a slash.
     return ODD_NAMES if bucket.kind == "s3" else [*ODD_NAMES, "back\\slash"]
+
+
+def test_names_that_are_not_utf8_arrive_and_come_back(bucket, make_mount):
+    names = {b"a\xffb": "a‛FFb", b"\xe4": "‛E4", "‛FF".encode(): "‛‛FF", b"\xc3": "‛C3", b"\xff" * 40: "‛FF" * 40}
+    mount = make_mount(bucket).start()
+    root = os.fsencode(mount.path)
+    for name in names:
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(name)
+    os.symlink(b"to \xfe", os.path.join(root, b"link"))
+    mount.sync()
+    assert set(bucket.keys()) == {*names.values(), "link"}
+    assert bucket.read("link") == b"to \xfe"
+    again = os.fsencode(make_mount(bucket).start().path)
+    assert set(os.listdir(again)) == {*names, b"link"}
+    assert os.readlink(os.path.join(again, b"link")) == b"to \xfe"
+    for name in names:
+        with open(os.path.join(again, name), "rb") as file:
+            assert file.read() == name
 
 
 def test_odd_names_arrive_and_come_back(bucket, make_mount):

@@ -246,11 +246,11 @@ import Testing
         #expect(metadata.userID == 1000 && metadata.groupID == 100)
     }
 
-    @Test func setIDBitsAndDevicesAreNotTakenFromABucket() {
+    @Test func setIDBitsAreNotTakenFromABucket() {
         let setID = PosixMetadata(decoding: ["mode": String(0o106755)])
         #expect(setID.permissions == 0o755)
-        let device = PosixMetadata(decoding: ["mode": String(0o060660)])
-        #expect(device.kind == nil && device.permissions == 0o660)
+        let device = PosixMetadata(decoding: ["mode": String(0o060660), "rdev": "2049"])
+        #expect(device.kind == .blockDevice && device.permissions == 0o660 && device.device == 2049)
         #expect(PosixMetadata(decoding: ["mode": String(0o041777)]).permissions == 0o1777)
         #expect(PosixMetadata(decoding: ["mode": String(0o120777)]).kind == .symbolicLink)
     }

@@ -162,7 +162,7 @@ extension FileSystem {
             inode: inode.number, kind: inode.kind, permissions: inode.permissions & ~options.umask,
             linkCount: inode.kind == .directory ? 2 : UInt32(inode.linkCount),
             userID: options.userID ?? inode.userID, groupID: options.groupID ?? inode.groupID, size: size,
-            accessed: max(inode.accessed, modified), modified: modified, changed: changed)
+            accessed: inode.accessed, modified: modified, changed: changed)
         attributes.device = inode.device
         return attributes
     }

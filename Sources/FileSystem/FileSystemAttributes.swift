@@ -102,7 +102,7 @@ extension FileSystem {
 
     /// Nil if there is nothing to take away.
     private func permissionsWithoutSetID(of inode: Inode) -> UInt16? {
-        guard inode.kind == .file, inode.permissions & 0o6000 != 0 else { return nil }
+        guard inode.kind != .directory, inode.permissions & 0o6000 != 0 else { return nil }
         // Set-group-ID without group execution stands for mandatory locking and stays (inode(7)).
         let permissions = inode.permissions & (inode.permissions & 0o010 != 0 ? 0o1777 : 0o3777)
         return permissions == inode.permissions ? nil : permissions

@@ -98,6 +98,7 @@ public final class MetadataLoader: Sendable {
         inode.groupID = metadata.groupID ?? inode.groupID
         inode.modified = metadata.modified ?? inode.modified
         inode.changed = metadata.changed ?? inode.modified
+        inode.accessed = metadata.accessed ?? inode.modified
     }
 
     private func target(of remote: RemoteObject) async throws -> String {

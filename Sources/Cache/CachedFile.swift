@@ -99,6 +99,20 @@ extension CachedFile {
         }
     }
 
+    /// fallocate(2) on `range`, which must not be empty. What is made zeros never comes from the object any more.
+    /// Throws ``CacheError``.
+    public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws {
+        try state.withLock { state in
+            try beginChange(&state)
+            defer { state.changes += 1 }
+            // The disk may have done a part of it before it failed.
+            defer { state.size = (try? file.status().size) ?? state.size }
+            try system("allocating in a data file") { () throws(Errno) in try file.allocate(range, allocation) }
+            if allocation.zeroes { try record(.present(range), &state) }
+            state.modified = time.wall
+        }
+    }
+
     /// Sets the modification time without making the content dirty. The data file carries it, so that recovery
     /// finds it after a crash.
     public func setModified(_ modified: Timestamp) throws {
@@ -149,6 +163,40 @@ extension CachedFile {
     /// Ranges that must be fetched before `range` can be read, ascending.
     public func missing(in range: Range<Int64>) -> [Range<Int64>] {
         state.withLock { $0.log == nil ? [] : $0.extents.missing(in: range) }
+    }
+
+    /// Where data or a hole is, at `offset` or behind; bytes that are not local count as data. ENXIO if there is no data
+    /// any more, or `offset` is at the end or behind it (lseek(2)).
+    public func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 {
+        let (size, missing) = state.withLock { state in
+            (state.size, state.log == nil ? [] : state.extents.missing(in: min(offset, state.size)..<state.size))
+        }
+        guard offset >= 0, offset < size else { throw .noSuchAddressOrDevice }
+        switch goal {
+        case .data: return try seekData(from: offset, missing)
+        case .hole: return try seekHole(from: offset, missing, size: size)
+        }
+    }
+
+    private func seekData(from offset: Int64, _ missing: [Range<Int64>]) throws(Errno) -> Int64 {
+        guard let absent = missing.first?.lowerBound else { return try file.seek(.data, from: offset) }
+        if absent == offset { return absent }
+        do {
+            return min(absent, try file.seek(.data, from: offset))
+        } catch .noSuchAddressOrDevice {
+            return absent
+        }
+    }
+
+    /// The data file has holes where bytes are missing: those are passed over.
+    private func seekHole(from offset: Int64, _ missing: [Range<Int64>], size: Int64) throws(Errno) -> Int64 {
+        var hole = try file.seek(.hole, from: offset)
+        for absent in missing where absent.upperBound > hole {
+            guard absent.contains(hole) else { break }
+            if absent.upperBound == size { return size }
+            hole = try file.seek(.hole, from: absent.upperBound)
+        }
+        return hole
     }
 
     /// Stores fetched bytes where none are yet. Bytes of an object that is no longer the base are ignored.

@@ -32,12 +32,16 @@ extension FileCache {
     ///
     /// Space is measured every 64 MiB at the latest; the reserve must be larger than that for it to hold.
     public func admit(_ count: Int64) throws {
+        guard count <= limits.limit else { throw CacheError.noSpace }
         if budget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
         let excess = try usage().used + count + budgetStep - limits.limit
         let shortage = count + budgetStep - (try diskSpace().available - limits.reserve)
         if max(excess, shortage) > 0 { try evict(atLeast: max(excess, shortage)) }
         let room = try min(limits.limit - usage().dirty, diskSpace().available - limits.reserve)
-        guard room >= count else { throw CacheError.noSpace }
+        guard room >= count else {
+            budget.store(0, ordering: .relaxed)
+            throw CacheError.noSpace
+        }
         budget.store(min(room - count, budgetStep), ordering: .relaxed)
     }
 

@@ -142,12 +142,28 @@ extension FileSystem {
     ) throws(Errno) -> Int {
         let open = try self.handle(handle)
         guard open.mode.contains(.write) else { throw .badFileDescriptor }
+        return try write(to: open, offset: offset, count: count, transfer: transfer)
+    }
+
+    func write(
+        to open: OpenFile, offset: Int64, count: Int,
+        transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
+    ) throws(Errno) -> Int {
+        try changeBytes(of: open, adding: Int64(count)) {
+            try open.file.write(at: offset, count: count, transfer: transfer)
+        }
+    }
+
+    /// What goes with every change of a file's bytes through a handle; `count` bytes may come to the disk.
+    func changeBytes<Result>(
+        of open: OpenFile, adding count: Int64, _ change: () throws -> Result
+    ) throws(Errno) -> Result {
         do {
-            try cache.admit(Int64(count))
+            try cache.admit(count)
             if open.mustDropSetID.exchange(false, ordering: .relaxed) { try dropSetID(open.file.inode) }
-            let written = try open.file.write(at: offset, count: count, transfer: transfer)
+            let result = try change()
             if open.mode.contains(.synchronous) { try cache.synchronize(open.file) }
-            return written
+            return result
         } catch {
             throw failure(error)
         }

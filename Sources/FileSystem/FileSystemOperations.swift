@@ -205,6 +205,15 @@ public protocol FileSystemOperations: Sendable {
         _ handle: HandleNumber, offset: Int64, count: Int,
         transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
     ) throws(Errno) -> Int
+    /// fallocate(2). EOPNOTSUPP where the local disk cannot do it.
+    func allocate(_ handle: HandleNumber, offset: Int64, length: Int64, _ allocation: Allocation) throws(Errno)
+    /// Where data or a hole is, at `offset` or behind; ENXIO from the end of the file on (lseek(2)).
+    func seek(_ handle: HandleNumber, _ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64
+    /// copy_file_range(2): the count of bytes copied, which may be fewer than asked for; 0 at the end of the source.
+    /// EOPNOTSUPP if bytes of the source are not local: they are to be read and written.
+    func copy(
+        from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int
+    ) throws(Errno) -> Int
     func flush(_ handle: HandleNumber) throws(Errno)
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno)
     func release(_ handle: HandleNumber)

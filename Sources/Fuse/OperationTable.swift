@@ -3,7 +3,7 @@ import CFuse
 /// The functions that libfuse calls, each handing its request to the session's method of that name.
 ///
 /// Left out, so that the kernel falls back or refuses by itself: locks (kept in the kernel), access (checked by the
-/// kernel), lseek, fallocate, copy_file_range, ioctl, poll, bmap.
+/// kernel), ioctl, poll, bmap.
 enum OperationTable {
     static func make() -> fuse_lowlevel_ops {
         var table = fuse_lowlevel_ops()
@@ -84,6 +84,18 @@ enum OperationTable {
         }
         table.write_buf = { request, _, buffer, offset, information in
             handle(request) { $0.write($1, buffer: buffer, offset: offset, information) }
+        }
+        table.fallocate = { request, _, flags, offset, length, information in
+            handle(request) { $0.allocate($1, flags: flags, offset: offset, length: length, information) }
+        }
+        table.lseek = { request, _, offset, whence, information in
+            handle(request) { $0.seek($1, offset: offset, whence: whence, information) }
+        }
+        table.copy_file_range = { request, _, sourceOffset, source, _, targetOffset, target, count, flags in
+            handle(request) {
+                $0.copy(
+                    $1, from: source, at: sourceOffset, to: target, at: targetOffset, count: count, flags: flags)
+            }
         }
         table.flush = { request, _, information in
             handle(request) { $0.flush($1, information) }

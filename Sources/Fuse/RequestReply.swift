@@ -74,6 +74,11 @@ struct RequestReply: ~Copyable {
         fuse_reply_write(use(), count)
     }
 
+    /// Where lseek(2) leads.
+    consuming func position(_ offset: Int64) {
+        fuse_reply_lseek(use(), off_t(offset))
+    }
+
     /// Bytes that were collected in memory.
     @discardableResult
     consuming func bytes(_ bytes: UnsafeRawBufferPointer) -> Bool {

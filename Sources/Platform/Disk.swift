@@ -38,6 +38,10 @@ public protocol DiskFile: AnyObject, Sendable {
     /// Writes all of `bytes`.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
     func truncate(to size: Int64) throws(Errno)
+    /// fallocate(2). The range must not be empty. EOPNOTSUPP where the disk has no such operation.
+    func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws(Errno)
+    /// Where data or a hole is, at `offset` or behind; ENXIO if there is no data any more, or `offset` is at the end.
+    func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64
     /// fdatasync. After it failed, the bytes in question are lost to the disk (the kernel drops failed pages): the
     /// caller must not take a later success for theirs.
     func synchronize() throws(Errno)

@@ -37,6 +37,21 @@ public final class PosixDiskFile: DiskFile {
         _ = try systemCall { ftruncate(descriptor, off_t(size)) }
     }
 
+    public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws(Errno) {
+        let flags = (allocation.keepsSize ? sluice_keep_size() : 0) | allocation.flags
+        _ = try systemCall { sluice_fallocate(descriptor, flags, range.lowerBound, range.length) }
+    }
+
+    /// Moves the descriptor's own position, which nobody uses.
+    public func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 {
+        let whence =
+            switch goal {
+            case .data: sluice_seek_data()
+            case .hole: sluice_seek_hole()
+            }
+        return Int64(try systemCall { lseek(descriptor, off_t(offset), whence) })
+    }
+
     public func synchronize() throws(Errno) {
         try synchronizeData(of: descriptor)
     }
@@ -52,5 +67,16 @@ public final class PosixDiskFile: DiskFile {
 
     public func setModified(_ time: Timestamp) throws(Errno) {
         _ = try systemCall { sluice_set_modified(descriptor, time.seconds, time.subsecondNanoseconds) }
+    }
+}
+
+extension Allocation {
+    /// FALLOC_FL_… bits but for that of the size.
+    fileprivate var flags: Int32 {
+        switch self {
+        case .reserve: 0
+        case .zero: sluice_zero_range()
+        case .punchHole: sluice_punch_hole()
+        }
     }
 }

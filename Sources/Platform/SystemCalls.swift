@@ -22,3 +22,11 @@ public func size(of path: String) throws(Errno) -> Int64 {
     _ = try systemCall { stat(path, &status) }
     return Int64(status.st_size)
 }
+
+/// copy_file_range(2) at offsets: the count copied, fewer than asked for at the end of the source and at the kernel's
+/// discretion. The bytes stay in the kernel, or are shared where the disk can.
+public func copyRange(
+    of source: Int32, at sourceOffset: Int64, to target: Int32, at targetOffset: Int64, count: Int
+) throws(Errno) -> Int {
+    Int(try systemCall { sluice_copy_file_range(source, sourceOffset, target, targetOffset, count) })
+}

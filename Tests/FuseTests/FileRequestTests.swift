@@ -148,9 +148,6 @@ import Testing
             try writeFile(mount("file"), [1])
             let descriptor = try check(open(mount("file"), O_RDWR))
             defer { close(descriptor) }
-            // Emulated by the C library, which gets EOPNOTSUPP for fallocate(2).
-            #expect(posix_fallocate(descriptor, 0, 100) == 0)
-            #expect(try status(mount("file")).st_size == 100)
             #expect(ioctl(descriptor, UInt(0x5401)) == -1 && errno == ENOTTY)
             #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
             #expect(lockf(descriptor, F_TLOCK, 0) == 0)

@@ -41,6 +41,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         /// Names whose lookups, and files whose reads, wait for ``MemoryFileSystem/release(_:)``.
         var held: Set<String> = []
         var waiting: [Held] = []
+        /// The answer to fallocate, lseek and copy_file_range.
+        var refusal: Errno?
     }
 
     let state = Mutex(State())
@@ -349,6 +351,44 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
             state.inodes[number]?.attributes.size = max(size, offset + Int64(written))
         }
         return written
+    }
+
+    func allocate(
+        _ handle: HandleNumber,
+        offset: Int64,
+        length: Int64,
+        _ allocation: Allocation
+    ) throws(Errno) {
+        note("fallocate \(offset) \(length) \(allocation)")
+        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+        let (inode, number) = inode(of: handle)
+        guard let backing = inode?.backing else { throw .badFileDescriptor }
+        let file = PosixDiskFile(owning: dup(backing.descriptor))
+        try file.allocate(offset..<offset + length, allocation)
+        let size = try file.status().size
+        state.withLock { $0.inodes[number]?.attributes.size = size }
+    }
+
+    func seek(_ handle: HandleNumber, _ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 {
+        note("lseek \(goal) \(offset)")
+        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+        guard let backing = inode(of: handle).0?.backing else { throw .badFileDescriptor }
+        return try PosixDiskFile(owning: dup(backing.descriptor)).seek(goal, from: offset)
+    }
+
+    func copy(
+        from source: HandleNumber,
+        at sourceOffset: Int64,
+        to target: HandleNumber,
+        at targetOffset: Int64,
+        count: Int
+    ) throws(Errno) -> Int {
+        note("copy_file_range \(sourceOffset) \(targetOffset) \(count)")
+        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+        guard let backing = inode(of: source).0?.backing else { throw .badFileDescriptor }
+        return try write(target, offset: targetOffset, count: count) { descriptor, offset throws(Errno) in
+            try copyRange(of: backing.descriptor, at: sourceOffset, to: descriptor, at: offset, count: count)
+        }
     }
 
     func flush(_ handle: HandleNumber) throws(Errno) { note("flush") }

@@ -6,6 +6,20 @@ ssize_t sluice_copy_file_range(int from, int64_t from_offset, int to, int64_t to
     return copy_file_range(from, &source, to, &target, count, 0);
 }
 
+int sluice_fallocate(int descriptor, int flags, int64_t offset, int64_t length) {
+    return fallocate(descriptor, flags, offset, length);
+}
+
+int sluice_keep_size(void) { return FALLOC_FL_KEEP_SIZE; }
+
+int sluice_punch_hole(void) { return FALLOC_FL_PUNCH_HOLE; }
+
+int sluice_zero_range(void) { return FALLOC_FL_ZERO_RANGE; }
+
+int sluice_seek_data(void) { return SEEK_DATA; }
+
+int sluice_seek_hole(void) { return SEEK_HOLE; }
+
 int sluice_syncfs(int descriptor) { return syncfs(descriptor); }
 
 int sluice_rename(const char *from, const char *to, unsigned int flags) {

@@ -37,6 +37,16 @@ static inline int sluice_openat(int directory, const char *path, int flags, mode
 // copy_file_range(2) at explicit offsets; the file positions do not move.
 ssize_t sluice_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count);
 
+// fallocate(2), and its FALLOC_FL_… flags.
+int sluice_fallocate(int descriptor, int flags, int64_t offset, int64_t length);
+int sluice_keep_size(void);
+int sluice_punch_hole(void);
+int sluice_zero_range(void);
+
+// SEEK_DATA and SEEK_HOLE of lseek(2).
+int sluice_seek_data(void);
+int sluice_seek_hole(void);
+
 // syncfs(2).
 int sluice_syncfs(int descriptor);
 

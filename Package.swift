@@ -8,6 +8,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 
 /// C shims: one module per library, so that only the layer that uses a library links it.
@@ -36,7 +37,7 @@ let package = Package(
         .target(
             name: "ObjectStore", dependencies: ["Platform", "CLinux", "CCrypto", system], swiftSettings: strict),
         .target(
-            name: "Cache", dependencies: ["Platform", "ObjectStore", "CLinux", grdb, logging, system],
+            name: "Cache", dependencies: ["Platform", "ObjectStore", "CLinux", grdb, sqlite, logging, system],
             swiftSettings: strict),
         .target(
             name: "S3", dependencies: ["Platform", "ObjectStore", "CCurl", "CCrypto", "CExpat", logging, system],

@@ -91,7 +91,7 @@ extension Inode {
         "local_bytes", "metadata_known", "remote_seq", "device", "alias_of",
     ]
 
-    init(row: Row) throws {
+    init(row: JournalRow) throws {
         guard let kind = InodeKind(rawValue: row[1]), let local = LocalData(rawValue: row[17]) else {
             throw CacheError.corrupt("inode \(row[0] as Int64) has an unknown kind or state")
         }

@@ -63,7 +63,24 @@ public final class Journal: Sendable {
     /// All that `body` writes is committed together, or nothing of it if it throws.
     public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
         defer { hasUnsynced.store(true, ordering: .relaxed) }
-        return try queue.write { try body(JournalTransaction(database: $0, journal: self)) }
+        return try queue.writeWithoutTransaction { database in
+            let transaction = JournalTransaction(database: database, journal: self)
+            try transaction.statement("BEGIN IMMEDIATE").execute([])
+            do {
+                let value = try body(transaction)
+                try transaction.statement("COMMIT").execute([])
+                return value
+            } catch {
+                rollBack(transaction)
+                throw error
+            }
+        }
+    }
+
+    /// Some errors make SQLite roll back by itself; another failure of it would hide what went wrong first.
+    private func rollBack(_ transaction: JournalTransaction) {
+        guard transaction.database.isInsideTransaction else { return }
+        try? transaction.statement("ROLLBACK").execute([])
     }
 
     /// Makes every committed transaction survive a power cut. Throws ``CacheError/system(_:during:)``.

@@ -21,13 +21,12 @@ extension JournalTransaction {
     }
 
     public func link(_ name: FileName, in parent: InodeNumber, to inode: InodeNumber) throws {
-        try execute(
-            "INSERT OR REPLACE INTO dentry (parent, name, ino) VALUES (?, ?, ?)",
-            [parent.sql, name.string, inode.sql])
+        try statement("INSERT OR REPLACE INTO dentry (parent, name, ino) VALUES (?, ?, ?)")
+            .execute([parent.sql, name.string, inode.sql])
     }
 
     public func unlink(_ name: FileName, in parent: InodeNumber) throws {
-        try execute("DELETE FROM dentry WHERE parent = ? AND name = ?", [parent.sql, name.string])
+        try statement("DELETE FROM dentry WHERE parent = ? AND name = ?").execute([parent.sql, name.string])
     }
 
     public func hasChildren(_ directory: InodeNumber) throws -> Bool {
@@ -37,11 +36,11 @@ extension JournalTransaction {
     /// Every name in a directory, in the order of its bytes.
     public func children(of directory: InodeNumber) throws -> [Dentry] {
         let columns = Inode.columns.map { "inode.\($0)" }.joined(separator: ", ")
-        let cursor = try rows(
+        let sql =
             "SELECT \(columns), dentry.name FROM dentry JOIN inode ON inode.ino = dentry.ino"
-                + " WHERE dentry.parent = ? ORDER BY dentry.name", [directory.sql])
+            + " WHERE dentry.parent = ? ORDER BY dentry.name"
         var children: [Dentry] = []
-        while let row = try cursor.next() {
+        try statement(sql).each([directory.sql]) { row in
             guard let name = FileName(row[Inode.columns.count]) else {
                 throw CacheError.corrupt("inode \(directory) holds an impossible name")
             }
@@ -52,13 +51,12 @@ extension JournalTransaction {
 
     /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.
     public func name(of inode: InodeNumber) throws -> (parent: InodeNumber, name: FileName)? {
-        guard let row = try row("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1", [inode.sql]) else {
-            return nil
+        try statement("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1").first([inode.sql]) { row in
+            guard let name = FileName(row[1]) else {
+                throw CacheError.corrupt("inode \(inode) has an impossible name")
+            }
+            return (InodeNumber(sql: row[0]), name)
         }
-        guard let name = FileName(row[1]) else {
-            throw CacheError.corrupt("inode \(inode) has an impossible name")
-        }
-        return (InodeNumber(sql: row[0]), name)
     }
 
     /// Path below the root, without a leading slash; empty for the root. Nil for an inode that no name leads to.
@@ -167,10 +165,9 @@ extension JournalTransaction {
         return Int(try number(sql, [top.sql]) ?? 0)
     }
 
-    private func numbers(_ sql: String, _ arguments: StatementArguments) throws -> [InodeNumber] {
+    private func numbers(_ sql: String, _ arguments: JournalStatement.Arguments) throws -> [InodeNumber] {
         var numbers: [InodeNumber] = []
-        let cursor = try rows(sql, arguments)
-        while let row = try cursor.next() { numbers.append(InodeNumber(sql: row[0])) }
+        try statement(sql).each(arguments) { numbers.append(InodeNumber(sql: $0[0])) }
         return numbers
     }
 }

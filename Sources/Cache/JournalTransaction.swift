@@ -22,8 +22,13 @@ public struct JournalTransaction {
         try Row.fetchOne(database.cachedStatement(sql: sql), arguments: arguments)
     }
 
-    func number(_ sql: String, _ arguments: StatementArguments = []) throws -> Int64? {
-        try Int64.fetchOne(database.cachedStatement(sql: sql), arguments: arguments)
+    func number(_ sql: String, _ arguments: JournalStatement.Arguments = []) throws -> Int64? {
+        try statement(sql).first(arguments) { $0[0] as Int64? } ?? nil
+    }
+
+    /// For the paths that every request takes.
+    func statement(_ sql: String) throws -> JournalStatement {
+        try JournalStatement(sql, in: database)
     }
 }
 
@@ -44,25 +49,26 @@ extension JournalTransaction {
 extension JournalTransaction {
     private static let inodeColumns = Inode.columns.joined(separator: ", ")
     private static let selectInode = "SELECT \(inodeColumns) FROM inode "
+    private static let selectInodeByNumber = selectInode + "WHERE ino = ?"
     private static let updateInode =
         "UPDATE inode SET " + Inode.columns.dropFirst().map { "\($0) = ?" }.joined(separator: ", ") + " WHERE ino = ?"
     private static let insertInode =
         "INSERT INTO inode (\(inodeColumns)) VALUES (" + Inode.columns.map { _ in "?" }.joined(separator: ", ") + ")"
 
     public func inode(_ number: InodeNumber) throws -> Inode? {
-        try row(Self.selectInode + "WHERE ino = ?", [number.sql]).map(Inode.init(row:))
+        try statement(Self.selectInodeByNumber).first([number.sql]) { try Inode(row: $0) }
     }
 
     /// Inserts a new inode under a number that was never used; `build` makes it from the number.
     public func insertInode(_ build: (InodeNumber) -> Inode) throws -> Inode {
         let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
         let inode = build(InodeNumber(sql: last + 1))
-        try execute(Self.insertInode, StatementArguments(inode.values))
+        try statement(Self.insertInode).execute(inode.values)
         return inode
     }
 
     public func update(_ inode: Inode) throws {
-        try execute(Self.updateInode, StatementArguments(inode.values.dropFirst() + [inode.number.sql]))
+        try statement(Self.updateInode).execute(inode.values.dropFirst() + [inode.number.sql])
     }
 
     /// Removes the row and all that hangs on it but a multipart upload, which the store holds as well: see
@@ -75,8 +81,8 @@ extension JournalTransaction {
 
     /// Records that the bytes of a file are about to differ from the object's.
     public func markContentPending(_ number: InodeNumber) throws {
-        try execute(
-            "UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
+        try statement("UPDATE inode SET pending = pending | ? WHERE ino = ?")
+            .execute([PendingChange.content.rawValue, number.sql])
         try markAliasesPending(of: number)
     }
 
@@ -119,10 +125,9 @@ extension JournalTransaction {
         try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0") ?? 0
     }
 
-    func inodes(_ condition: String, _ arguments: StatementArguments) throws -> [Inode] {
+    func inodes(_ condition: String, _ arguments: JournalStatement.Arguments) throws -> [Inode] {
         var inodes: [Inode] = []
-        let cursor = try rows(Self.selectInode + condition, arguments)
-        while let row = try cursor.next() { inodes.append(try Inode(row: row)) }
+        try statement(Self.selectInode + condition).each(arguments) { inodes.append(try Inode(row: $0)) }
         return inodes
     }
 }

@@ -72,7 +72,7 @@ extension FileCache {
                 table.open[number]?.writers += forWriting ? 1 : 0
                 return opened.file
             }
-            guard let inode = try journal.read({ try $0.inode(number) }) else {
+            guard let inode = try journal.inode(number) else {
                 throw CacheError.system(.staleNFSFileHandle, during: "opening inode \(number)")
             }
             let file = try open(inode)
@@ -155,7 +155,7 @@ extension FileCache {
 
     /// A file that is not open, if it has a range log.
     private func openPartial(_ number: InodeNumber) throws -> CachedFile? {
-        guard let inode = try journal.read({ try $0.inode(number) }), inode.local == .partial else { return nil }
+        guard let inode = try journal.inode(number), inode.local == .partial else { return nil }
         return try open(inode)
     }
 

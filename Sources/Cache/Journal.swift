@@ -16,6 +16,7 @@ public final class Journal: Sendable {
     private let sequence: Atomic<Int64>
     private let hasUnsynced = Atomic(true)
     let departed = DepartedKeys()
+    let inodeRows = InodeRows()
 
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
     /// for a file that is no journal.
@@ -27,6 +28,7 @@ public final class Journal: Sendable {
                 try Int64.fetchOne($0, sql: "SELECT MAX(remote_seq) FROM inode") ?? 0
             }
             sequence = Atomic(last)
+            queue.inDatabase { inodeRows.watch($0) }
         } catch let error as DatabaseError {
             throw CacheError.unusable(
                 "the journal \(path) cannot be opened (\(error.message ?? "\(error.resultCode)")): keep that state "
@@ -60,6 +62,11 @@ public final class Journal: Sendable {
         try queue.inDatabase { try body(JournalTransaction(database: $0, journal: self)) }
     }
 
+    /// The row of an inode as it is now, from memory if it was read or written lately.
+    public func inode(_ number: InodeNumber) throws -> Inode? {
+        try inodeRows.committed(number) ?? read { try $0.inode(number) }
+    }
+
     /// All that `body` writes is committed together, or nothing of it if it throws.
     public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
         defer { hasUnsynced.store(true, ordering: .relaxed) }
@@ -69,9 +76,11 @@ public final class Journal: Sendable {
             do {
                 let value = try body(transaction)
                 try transaction.statement("COMMIT").execute([])
+                inodeRows.commit()
                 return value
             } catch {
                 rollBack(transaction)
+                inodeRows.rollBack()
                 throw error
             }
         }

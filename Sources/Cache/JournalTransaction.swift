@@ -56,7 +56,10 @@ extension JournalTransaction {
         "INSERT INTO inode (\(inodeColumns)) VALUES (" + Inode.columns.map { _ in "?" }.joined(separator: ", ") + ")"
 
     public func inode(_ number: InodeNumber) throws -> Inode? {
-        try statement(Self.selectInodeByNumber).first([number.sql]) { try Inode(row: $0) }
+        if let inode = journal.inodeRows.current(number) { return inode }
+        let inode = try statement(Self.selectInodeByNumber).first([number.sql]) { try Inode(row: $0) }
+        if let inode { journal.inodeRows.wasRead(inode) }
+        return inode
     }
 
     /// Inserts a new inode under a number that was never used; `build` makes it from the number.
@@ -64,11 +67,13 @@ extension JournalTransaction {
         let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
         let inode = build(InodeNumber(sql: last + 1))
         try statement(Self.insertInode).execute(inode.values)
+        journal.inodeRows.wasWritten(inode)
         return inode
     }
 
     public func update(_ inode: Inode) throws {
         try statement(Self.updateInode).execute(inode.values.dropFirst() + [inode.number.sql])
+        if database.changesCount > 0 { journal.inodeRows.wasWritten(inode) }
     }
 
     /// Removes the row and all that hangs on it but a multipart upload, which the store holds as well: see

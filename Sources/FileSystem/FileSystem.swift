@@ -137,7 +137,16 @@ extension FileSystem {
     }
 
     func row(_ number: InodeNumber) throws(Errno) -> Inode {
-        try read { try inode(number, in: $0) }
+        guard let inode = try rowIfAny(number) else { throw .staleNFSFileHandle }
+        return inode
+    }
+
+    func rowIfAny(_ number: InodeNumber) throws(Errno) -> Inode? {
+        do {
+            return try journal.inode(number)
+        } catch {
+            throw failure(error)
+        }
     }
 
     /// The row of a directory that a name is to be found or made in.

@@ -133,7 +133,7 @@ extension FileSystem {
         var entry = DirectoryEntry(
             name: item.name.string, inode: item.inode, kind: item.kind, nextOffset: nextOffset, entry: nil)
         guard withAttributes && item.isMetadataKnown else { return emit(entry) }
-        guard let inode = try read({ try $0.inode(item.inode) }), inode.linkCount > 0 else { return nil }
+        guard let inode = try rowIfAny(item.inode), inode.linkCount > 0 else { return nil }
         entry.entry = self.entry(inode)
         guard emit(entry) else {
             forget(item.inode, count: 1)

@@ -169,11 +169,6 @@ extension FileSystem {
         }
     }
 
-    /// Every close of a descriptor: all bytes are in the data file already.
-    public func flush(_ handle: HandleNumber) throws(Errno) {
-        _ = try self.handle(handle)
-    }
-
     public func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {
         let open = try self.handle(handle)
         do {

@@ -214,7 +214,6 @@ public protocol FileSystemOperations: Sendable {
     func copy(
         from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int
     ) throws(Errno) -> Int
-    func flush(_ handle: HandleNumber) throws(Errno)
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno)
     func release(_ handle: HandleNumber)
 

@@ -3,7 +3,7 @@ import Cache
 import FileSystem
 import SystemPackage
 
-// Requests about open files: create, open, read, write, flush, fsync, release.
+// Requests about open files: create, open, read, write, fsync, release.
 
 extension FuseSession {
     func create(
@@ -99,11 +99,6 @@ extension FuseSession {
         case .success(let written): reply.written(written)
         case .failure(let errno): reply.fail(errno)
         }
-    }
-
-    func flush(_ request: KernelRequest, _ information: UnsafeMutablePointer<fuse_file_info>?) {
-        guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
-        answer(request) { () throws(Errno) in try operations.flush(handle) }
     }
 
     func synchronize(

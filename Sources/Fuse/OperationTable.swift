@@ -3,7 +3,8 @@ import CFuse
 /// The functions that libfuse calls, each handing its request to the session's method of that name.
 ///
 /// Left out, so that the kernel falls back or refuses by itself: locks (kept in the kernel), access (checked by the
-/// kernel), ioctl, poll, bmap.
+/// kernel), ioctl, poll, bmap; and flush, because close(2) has nothing to wait for: every byte is in the local file
+/// already.
 enum OperationTable {
     static func make() -> fuse_lowlevel_ops {
         var table = fuse_lowlevel_ops()
@@ -96,9 +97,6 @@ enum OperationTable {
                 $0.copy(
                     $1, from: source, at: sourceOffset, to: target, at: targetOffset, count: count, flags: flags)
             }
-        }
-        table.flush = { request, _, information in
-            handle(request) { $0.flush($1, information) }
         }
         table.fsync = { request, _, dataOnly, information in
             handle(request) { $0.synchronize($1, dataOnly: dataOnly != 0, information) }

@@ -187,7 +187,6 @@ final class FileSystemDriver: Sendable {
         let handle = try await exists(path) ? open(path, [.write, .truncate]) : create(path)
         defer { fileSystem.release(handle) }
         try write(handle, text)
-        try fileSystem.flush(handle)
     }
 
     func readFile(_ path: String) async throws -> String {

@@ -391,7 +391,6 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         }
     }
 
-    func flush(_ handle: HandleNumber) throws(Errno) { note("flush") }
 
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {
         note("fsync \(dataOnly)")

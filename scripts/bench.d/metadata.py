@@ -53,7 +53,7 @@ class PassThrough:
 
     def __enter__(self):
         options = f"source={self.source},cache=auto,timeout=1.0"
-        self.process = subprocess.Popen([self.program, "-f", "-o", options, self.path])
+        self.process = subprocess.Popen([self.program, "-f", "-o", options, self.path], start_new_session=True)
         wait_until(lambda: is_mounted(self.path), "the pass-through file system mounts", timeout=30)
         return self
 

@@ -78,8 +78,6 @@ public final class FileSystem: FileSystemOperations {
         }
     }
 
-    public var negativeTimeToLive: Duration { timeToLive }
-
     /// The kernel asks again after at most a second, so that it is the journal's listing that decides.
     var timeToLive: Duration { min(options.metadataTimeToLive, .seconds(1)) }
 

@@ -17,11 +17,12 @@ extension FileSystem {
                 _ = try directory(number, in: transaction)
                 return try transaction.listed(number) != nil
             }
-            if isListed && (lister.isFresh(number) || link.isOffline) {
-                reply(.success(makeStream(number)))
-                return nil
+            guard isListed else { return listFirst(number, reply) }
+            if !link.isOffline, let limit = lister.consult(number, patience: Self.renewalDeadline) {
+                return renew(number, within: limit, reply)
             }
-            return isListed ? renew(number, reply) : listFirst(number, reply)
+            reply(.success(makeStream(number)))
+            return nil
         } catch {
             reply(.failure(error))
             return nil
@@ -29,7 +30,7 @@ extension FileSystem {
     }
 
     private func listFirst(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        let parked = park(reply)
+        let parked = parkForListing(of: number, reply) { $0.answer(.failure(.ioError)) }
         lister.refresh(number) { error in
             if let error {
                 parked.answer(.failure(self.failure(error)))
@@ -41,8 +42,10 @@ extension FileSystem {
     }
 
     /// What is known has to do if the bucket does not answer soon.
-    private func renew(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
-        let parked = park(reply, within: Self.renewalDeadline) {
+    private func renew(
+        _ number: InodeNumber, within limit: Duration, _ reply: @escaping Reply<HandleNumber>
+    ) -> any PendingOperation {
+        let parked = park(reply, within: limit) {
             self.answer($0, number)
             return nil
         }
@@ -68,7 +71,7 @@ extension FileSystem {
     ) throws(Errno) {
         let stream = try self.stream(handle)
         var position = max(0, offset)
-        if position == 0 { stream.items.withLock { $0 = nil } }
+        if position == 0 { rewind(stream) }
         let items = try names(of: stream)
         while position < 2 {
             guard emit(try dotEntry(stream.directory, position)) else { return }
@@ -76,13 +79,25 @@ extension FileSystem {
         }
         var index = Int(position - 2)
         while index < items.count {
-            guard let taken = try emitEntry(items[index], Int64(index + 3), withAttributes, emit) else {
+            guard
+                let taken = try emitEntry(
+                    items[index], of: stream.directory, Int64(index + 3), withAttributes, emit)
+            else {
                 index += 1
                 continue
             }
             guard taken else { return }
             index += 1
         }
+    }
+
+    /// What others did since the directory was opened comes with the listing that this may begin.
+    private func rewind(_ stream: DirectoryStream) {
+        let isFirst = stream.items.withLock { items in
+            defer { items = nil }
+            return items == nil
+        }
+        if !isFirst && !link.isOffline { _ = lister.consult(stream.directory, patience: .zero) }
     }
 
     public func synchronizeDirectory(_ handle: HandleNumber) throws(Errno) {
@@ -128,13 +143,14 @@ extension FileSystem {
 
     /// Whether the entry was taken; nil if it is left out, because it is gone and attributes were asked for.
     private func emitEntry(
-        _ item: DirectoryStream.Item, _ nextOffset: Int64, _ withAttributes: Bool, _ emit: (DirectoryEntry) -> Bool
+        _ item: DirectoryStream.Item, of directory: InodeNumber, _ nextOffset: Int64, _ withAttributes: Bool,
+        _ emit: (DirectoryEntry) -> Bool
     ) throws(Errno) -> Bool? {
         var entry = DirectoryEntry(
             name: item.name.string, inode: item.inode, kind: item.kind, nextOffset: nextOffset, entry: nil)
         guard withAttributes && item.isMetadataKnown else { return emit(entry) }
         guard let inode = try rowIfAny(item.inode), inode.linkCount > 0 else { return nil }
-        entry.entry = self.entry(inode)
+        entry.entry = self.entry(inode, in: directory)
         guard emit(entry) else {
             forget(item.inode, count: 1)
             return false

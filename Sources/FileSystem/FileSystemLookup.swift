@@ -9,27 +9,50 @@ import Transfer
 extension FileSystem {
     /// How long the store is waited for where what is known will do.
     static let renewalDeadline: Duration = .seconds(2)
+    /// The same for a name that is not known: the kernel looks a name up before it creates it, and creating must not
+    /// wait for the network.
+    static let absenceDeadline: Duration = .milliseconds(300)
 
     public func lookup(
         _ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Entry>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
-            let (found, isListed) = try find(name, in: parent)
-            if isListed { lister.refreshIfStale(parent) }
-            if let found {
-                guard found.isMetadataKnown || link.isOffline else { return loadMetadata(of: found, reply) }
-                reply(.success(entry(found)))
-                return nil
-            }
+            let known = try find(name, in: parent)
             // Without a way to the bucket the names of a directory that was never listed count as absent: what is
             // made now is checked against the bucket when it is uploaded.
-            guard isListed || link.isOffline else { return findAfterListing(name, in: parent, reply) }
-            reply(.failure(.noSuchFileOrDirectory))
+            guard known.isListed || link.isOffline || known.inode != nil else {
+                return findAfterListing(name, in: parent, reply)
+            }
+            if known.isListed, !link.isOffline, let limit = lister.consult(parent, patience: known.patience) {
+                if isWorthWaiting(known) { return findAfterRenewal(name, in: parent, within: limit, reply) }
+                lister.refresh(parent)
+            }
+            guard let found = known.inode else { throw .noSuchFileOrDirectory }
+            guard found.isMetadataKnown || link.isOffline else {
+                return loadMetadata(of: found, named: name, in: parent, reply)
+            }
+            reply(.success(entry(found, in: parent)))
             return nil
         } catch {
             reply(.failure(error))
             return nil
         }
+    }
+
+    public func negativeTimeToLive(in directory: InodeNumber) -> Duration { kernelTimeToLive(in: directory) }
+
+    /// An answer that gives the kernel a reference to what a name in a directory leads to.
+    func entry(_ inode: Inode, in directory: InodeNumber) -> Entry {
+        var entry = entry(inode)
+        entry.timeToLive = kernelTimeToLive(in: directory)
+        return entry
+    }
+
+    /// The kernel answers for a name by itself no longer than it is fresh: it would hide what others did. Where what
+    /// is known is not fresh (no network; changes that are not sent yet), it has no reason to ask more often.
+    private func kernelTimeToLive(in directory: InodeNumber) -> Duration {
+        let left = lister.remainingFreshness(of: directory)
+        return left > .zero ? min(timeToLive, left) : timeToLive
     }
 
     /// An answer that comes within the network deadline, as EIO if nothing else.
@@ -47,61 +70,135 @@ extension FileSystem {
         ParkedReply(reply, within: limit, time: time, otherwise: otherwise)
     }
 
-    /// The inode of a name, and whether the directory's names in the bucket are known.
-    private func find(_ name: FileName, in parent: InodeNumber) throws(Errno) -> (Inode?, isListed: Bool) {
+    private struct Known {
+        var inode: Inode?
+        /// The directory's names in the bucket are known.
+        var isListed: Bool
+        /// The directory was made or moved here and the bucket does not know yet.
+        var isDirectoryPending: Bool
+
+        /// How long news of the bucket is worth waiting for.
+        var patience: Duration { inode == nil ? absenceDeadline : renewalDeadline }
+    }
+
+    private func find(_ name: FileName, in parent: InodeNumber) throws(Errno) -> Known {
         try read { transaction in
-            _ = try directory(parent, in: transaction)
+            let directory = try directory(parent, in: transaction)
             let row = try transaction.child(name, of: parent).flatMap { try transaction.inode($0) }
-            let found = try row.map { try transaction.target(of: $0) }
-            return (found, try transaction.listed(parent) != nil)
+            return Known(
+                inode: try row.map { try transaction.target(of: $0) },
+                isListed: try transaction.listed(parent) != nil,
+                isDirectoryPending: !directory.pending.isDisjoint(with: [.content, .location]))
         }
+    }
+
+    /// Not where this machine knows best, nor where somebody wants the network left alone.
+    private func isWorthWaiting(_ known: Known) -> Bool {
+        guard link.condition == .online, !known.isDirectoryPending else { return false }
+        return known.inode.map { $0.pending.isEmpty && !cache.isOpenForWriting($0.number) } ?? true
     }
 
     private func findAfterListing(
         _ name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
     ) -> any PendingOperation {
-        let parked = park(reply, within: options.networkDeadline) {
+        let parked = parkForListing(of: parent, reply) {
             $0.answer(.failure(.noSuchFileOrDirectory))
-            return nil
         }
         lister.refresh(parent) { [self] error in
             if let error {
                 logger.notice("directory not listed", metadata: ["ino": "\(parent)", "error": "\(error)"])
             }
-            do throws(Errno) {
-                guard let found = try find(name, in: parent).0 else { throw .noSuchFileOrDirectory }
-                if found.isMetadataKnown { give(parked, found.number) } else { loadMetadata(of: found, for: parked) }
-            } catch {
-                parked.answer(.failure(error))
-            }
+            findAgain(name, in: parent, for: parked)
         }
         return parked
+    }
+
+    /// What is known has to do if the bucket does not answer soon.
+    private func findAfterRenewal(
+        _ name: FileName, in parent: InodeNumber, within limit: Duration, _ reply: @escaping Reply<Entry>
+    ) -> any PendingOperation {
+        let end = time.monotonic + limit + Self.renewalDeadline
+        let parked = park(reply, within: limit) { [self] in
+            giveKnown(name, in: parent, for: $0, until: end)
+        }
+        lister.refresh(parent) { [self] _ in findAgain(name, in: parent, for: parked) }
+        return parked
+    }
+
+    /// After a listing. `retries`: how often another version may be there than the one that was listed.
+    private func findAgain(
+        _ name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, retries: Int = 1
+    ) {
+        do throws(Errno) {
+            guard let found = try find(name, in: parent).inode else { throw .noSuchFileOrDirectory }
+            guard !found.isMetadataKnown else { return give(parked, found.number, in: parent) }
+            loadMetadata(of: found, named: name, in: parent, for: parked, retries: retries)
+        } catch {
+            parked.answer(.failure(error))
+        }
+    }
+
+    /// Returns how much longer to wait: until `end`, if only the metadata of a new object is still on its way.
+    private func giveKnown(
+        _ name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, until end: Duration
+    ) -> Duration? {
+        do throws(Errno) {
+            guard let found = try find(name, in: parent).inode else { throw .noSuchFileOrDirectory }
+            let left = end - time.monotonic
+            if !found.isMetadataKnown && lister.lastProgress(of: parent) == nil && left > .zero { return left }
+            give(parked, found.number, in: parent)
+        } catch {
+            parked.answer(.failure(error))
+        }
+        return nil
+    }
+
+    /// Waits as long as the listing gets on, and the network deadline longer; then `otherwise` answers.
+    func parkForListing<Value: Sendable>(
+        of directory: InodeNumber, _ reply: @escaping Reply<Value>,
+        otherwise: @escaping @Sendable (ParkedReply<Value>) -> Void
+    ) -> ParkedReply<Value> {
+        let limit = options.networkDeadline
+        return park(reply, within: limit) { [self] parked in
+            let silence = lister.lastProgress(of: directory).map { time.monotonic - $0 } ?? limit
+            if silence < limit { return limit - silence }
+            otherwise(parked)
+            return nil
+        }
     }
 
     /// Attributes may be only in the object's metadata; if it does not come soon, defaults have to do.
-    private func loadMetadata(of inode: Inode, _ reply: @escaping Reply<Entry>) -> any PendingOperation {
+    private func loadMetadata(
+        of inode: Inode, named name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
+    ) -> any PendingOperation {
         let parked = park(reply, within: Self.renewalDeadline) {
-            self.give($0, inode.number)
+            self.give($0, inode.number, in: parent)
             return nil
         }
-        loadMetadata(of: inode, for: parked)
+        loadMetadata(of: inode, named: name, in: parent, for: parked, retries: 1)
         return parked
     }
 
-    private func loadMetadata(of inode: Inode, for parked: ParkedReply<Entry>) {
+    private func loadMetadata(
+        of inode: Inode, named name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, retries: Int
+    ) {
         metadata.load(inode.number) { [self] error in
-            if let error, error.kind == .notFound || error.kind == .preconditionFailed {
-                lister.refresh(parentOf(inode.number) ?? .root)
-                parked.answer(.failure(.noSuchFileOrDirectory))
-            } else {
-                give(parked, inode.number)
+            let isOutdated = error.map { $0.kind == .notFound || $0.kind == .preconditionFailed } ?? false
+            guard isOutdated else { return give(parked, inode.number, in: parent) }
+            // Somebody else wrote or deleted the object since it was listed.
+            lister.refresh(parent) { [self] _ in
+                if retries > 0 {
+                    findAgain(name, in: parent, for: parked, retries: retries - 1)
+                } else {
+                    parked.answer(.failure(.noSuchFileOrDirectory))
+                }
             }
         }
     }
 
-    private func give(_ parked: ParkedReply<Entry>, _ number: InodeNumber) {
+    private func give(_ parked: ParkedReply<Entry>, _ number: InodeNumber, in parent: InodeNumber) {
         do throws(Errno) {
-            let entry = entry(try row(number))
+            let entry = entry(try row(number), in: parent)
             if !parked.answer(.success(entry)) { forget(number, count: 1) }
         } catch {
             parked.answer(.failure(error))

@@ -156,12 +156,12 @@ public protocol KernelCache: Sendable {
 /// operation, and the reply comes within a bounded time whatever the network does.
 public protocol FileSystemOperations: Sendable {
     /// Finds a name. The kernel keeps a reference to the inode in a successful answer. ENOENT answers may be cached
-    /// by the kernel for ``negativeTimeToLive``.
+    /// by the kernel for ``negativeTimeToLive(in:)``.
     func lookup(_ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Entry>) -> (any PendingOperation)?
     /// The kernel gives back `count` references.
     func forget(_ inode: InodeNumber, count: UInt64)
-    /// How long the kernel may remember that a name does not exist.
-    var negativeTimeToLive: Duration { get }
+    /// How long the kernel may remember that a name does not exist in a directory.
+    func negativeTimeToLive(in directory: InodeNumber) -> Duration
 
     /// Attributes and how long the kernel may keep them.
     func attributes(of inode: InodeNumber) throws(Errno) -> (FileAttributes, timeToLive: Duration)

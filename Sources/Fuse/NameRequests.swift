@@ -15,7 +15,7 @@ extension FuseSession {
                     switch result {
                     case .success(let entry): return reply.entry(entry)
                     case .failure(.noSuchFileOrDirectory):
-                        reply.noEntry(timeToLive: operations.negativeTimeToLive)
+                        reply.noEntry(timeToLive: operations.negativeTimeToLive(in: InodeNumber(rawValue: parent)))
                     case .failure(let errno): reply.fail(errno)
                     }
                     return false

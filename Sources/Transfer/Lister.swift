@@ -4,8 +4,8 @@ import ObjectStore
 import Platform
 import Synchronization
 
-/// Keeps the names in the journal up to those in the bucket: lists a directory when somebody asks and what is known
-/// is older than the time to live. Callers that want the same directory share one listing.
+/// Keeps the names in the journal up to those in the bucket: lists a directory when somebody asks and what is known is
+/// too old (``DirectoryFreshness``). Callers that want the same directory share one listing.
 public final class Lister: Sendable {
     /// Told once, nil for success; on any thread.
     public typealias Completion = @Sendable (StoreError?) -> Void
@@ -20,15 +20,16 @@ public final class Lister: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// When directories were last listed, by the monotonic clock.
-        var listed: [InodeNumber: Duration] = [:]
-        /// When listings were last begun in the background.
-        var begun: [InodeNumber: Duration] = [:]
+        var directories: [InodeNumber: DirectoryFreshness] = [:]
         var underWay: [InodeNumber: [Completion]] = [:]
+        /// Of the directories that have any: keys that no path can name, as was told.
+        var unnameable: [InodeNumber: Int] = [:]
     }
 
-    /// Directories whose freshness is remembered; more, and all are taken for stale.
+    /// Directories whose freshness is remembered; more, and all that are not being listed are taken for stale.
     private static let memoryLimit = 100_000
+    /// Beyond so many listings under way none begins that nobody waits for: the next question will begin it.
+    private static let backgroundLimit = 32
 
     public init(
         store: any ObjectStore, journal: Journal, time: any TimeSource, timeToLive: Duration,
@@ -43,35 +44,42 @@ public final class Lister: Sendable {
         self.onChange = onChange
     }
 
-    /// Whether the names were listed within the time to live.
-    public func isFresh(_ directory: InodeNumber) -> Bool {
+    /// A question about a directory that was listed once: begins a listing if one is due. Returns how long to wait for
+    /// it, by ``refresh(_:then:)``; nil: what is known will do.
+    ///
+    /// `patience` is how long the caller would wait since the start of a listing; zero: not at all.
+    public func consult(_ directory: InodeNumber, patience: Duration) -> Duration? {
+        let now = time.monotonic
+        let answer = state.withLock { state -> DirectoryFreshness.Answer in
+            let freshness = state.directories[directory] ?? DirectoryFreshness()
+            let answer = freshness.ask(at: now, timeToLive: timeToLive, patience: patience)
+            return answer == .knownAndList && state.underWay.count >= Self.backgroundLimit ? .known : answer
+        }
+        switch answer {
+        case .known: return nil
+        case .knownAndList:
+            refresh(directory)
+            return nil
+        case .wait(let limit): return limit
+        }
+    }
+
+    /// How long what is known of a directory stays fresh; zero if it is not.
+    public func remainingFreshness(of directory: InodeNumber) -> Duration {
         let now = time.monotonic
         return state.withLock { state in
-            state.listed[directory].map { now - $0 < timeToLive } ?? false
+            state.directories[directory]?.remaining(at: now, timeToLive: timeToLive) ?? .zero
         }
+    }
+
+    /// When the listing of a directory that is under way last got on, by the monotonic clock; nil if there is none.
+    public func lastProgress(of directory: InodeNumber) -> Duration? {
+        state.withLock { $0.directories[directory]?.lastProgress }
     }
 
     /// A directory that was made here has no names in the bucket but those made here.
     public func markFresh(_ directory: InodeNumber) {
-        let now = time.monotonic
-        state.withLock { state in
-            if state.listed.count >= Self.memoryLimit { state.listed = [:] }
-            state.listed[directory] = now
-        }
-    }
-
-    /// Begins a listing in the background if what is known is older than the time to live; at most once in that
-    /// time, also when it fails.
-    public func refreshIfStale(_ directory: InodeNumber) {
-        let now = time.monotonic
-        let isDue = state.withLock { state in
-            let last = max(state.listed[directory] ?? .zero, state.begun[directory] ?? .zero)
-            guard now - last >= timeToLive || last == .zero else { return false }
-            if state.begun.count >= Self.memoryLimit { state.begun = [:] }
-            state.begun[directory] = now
-            return true
-        }
-        if isDue { refresh(directory) }
+        note(directory) { $0.succeeded(at: $1) }
     }
 
     /// Lists a directory, or joins a listing under way.
@@ -81,11 +89,22 @@ public final class Lister: Sendable {
             return state.underWay[directory] == nil
         }
         guard isFirst else { return }
+        note(directory) { $0.began(at: $1) }
         Task {
             let error = await list(directory)
-            if error == nil { markFresh(directory) }
+            note(directory) { error == nil ? $0.succeeded(at: $1) : $0.failed(at: $1) }
             let waiting = state.withLock { $0.underWay.removeValue(forKey: directory) ?? [] }
             for completion in waiting { completion(error) }
+        }
+    }
+
+    private func note(_ directory: InodeNumber, _ event: (inout DirectoryFreshness, _ now: Duration) -> Void) {
+        let now = time.monotonic
+        state.withLock { state in
+            if state.directories.count >= Self.memoryLimit {
+                state.directories = state.directories.filter { $0.value.isUnderWay }
+            }
+            event(&state.directories[directory, default: DirectoryFreshness()], now)
         }
     }
 
@@ -106,8 +125,10 @@ public final class Lister: Sendable {
             }
             guard !directories.isEmpty else { return nil }
             for directory in directories {
-                if let error = await list(directory) { return error }
-                markFresh(directory)
+                let error = await withCheckedContinuation { done in
+                    refresh(directory) { done.resume(returning: $0) }
+                }
+                if let error { return error }
             }
         }
     }
@@ -123,33 +144,40 @@ public final class Lister: Sendable {
                 let page = try await store.list(
                     prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
                 try apply(&merge) { try $0.apply(page, in: $1) }
+                note(directory) { $0.progressed(at: $1) }
                 continuation = page.continuation
             } while continuation != nil
             try apply(&merge) { try $0.finish(in: $1) }
-            if merge.unnameable > 0 {
-                logger.warning(
-                    "keys that no path can name are left out",
-                    metadata: ["prefix": "\(prefix)", "count": "\(merge.unnameable)"])
-            }
+            tellOfUnnameable(merge)
             return nil
         } catch {
             return failure(error)
         }
     }
 
-    /// Does nothing if the directory has another path by now: its listing says nothing of it then.
+    /// Once, and again when their number changes.
+    private func tellOfUnnameable(_ merge: ListingMerge) {
+        let count = merge.unnameable == 0 ? nil : merge.unnameable
+        let isNews = state.withLock { state in
+            defer { state.unnameable[merge.directory] = count }
+            return count != nil && state.unnameable[merge.directory] != count
+        }
+        guard isNews else { return }
+        logger.warning(
+            "keys that no path can name are left out",
+            metadata: ["prefix": "\(merge.prefix)", "count": "\(merge.unnameable)"])
+    }
+
+    /// Throws if the directory has another path by now: its listing says nothing of it then. An error ends the listing.
     private func apply(
         _ merge: inout ListingMerge, _ step: (inout ListingMerge, JournalTransaction) throws -> Void
     ) throws {
-        let next = try journal.write { transaction in
-            var next = merge
-            guard try prefix(of: next.directory, in: transaction) == next.prefix else {
+        try journal.write { transaction in
+            guard try prefix(of: merge.directory, in: transaction) == merge.prefix else {
                 throw StoreError(.conflict, message: "the directory was renamed while it was listed")
             }
-            try step(&next, transaction)
-            return next
+            try step(&merge, transaction)
         }
-        merge = next
         let changes = merge.takeChanges()
         if !changes.isEmpty { onChange(changes) }
     }

@@ -26,8 +26,8 @@ final class World: Sendable {
         var options = FileSystemOptions()
         configure(&options)
         self.store = store
-        faulty = FaultyStore(store)
         time = ManualTime()
+        faulty = FaultyStore(store, time: time)
         directory = try TemporaryDirectory()
         journal = try Journal(path: directory.path("journal.db"))
         cache = try FileCache(

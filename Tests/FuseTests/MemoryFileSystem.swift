@@ -46,7 +46,7 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
     }
 
     let state = Mutex(State())
-    let negativeTimeToLive: Duration
+    private let negativeTimeToLive: Duration
     let timeToLive: Duration
 
     init(timeToLive: Duration = .seconds(60), negativeTimeToLive: Duration = .zero) {
@@ -58,6 +58,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
             state.inodes[.root] = root
         }
     }
+
+    func negativeTimeToLive(in directory: InodeNumber) -> Duration { negativeTimeToLive }
 
     static func makeInode(_ number: InodeNumber, _ kind: InodeKind, _ permissions: UInt16) -> Inode {
         let now = SystemTime().wall

@@ -184,11 +184,13 @@ import Testing
     }
 
     @Test func aListingIsFreshForItsTimeToLive() async throws {
-        #expect(!lister.isFresh(.root))
+        #expect(lister.remainingFreshness(of: .root) == .zero)
         #expect(await list(.root) == nil)
-        #expect(lister.isFresh(.root))
+        #expect(lister.remainingFreshness(of: .root) == .seconds(5))
+        #expect(lister.consult(.root, patience: .seconds(1)) == nil)
         time.advance(by: .seconds(5))
-        #expect(!lister.isFresh(.root))
+        #expect(lister.remainingFreshness(of: .root) == .zero)
+        #expect(lister.consult(.root, patience: .seconds(1)) == .seconds(1))
     }
 
     @Test func aFailureIsToldAndChangesNothing() async throws {

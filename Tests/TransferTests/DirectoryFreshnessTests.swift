@@ -1,0 +1,134 @@
+import Testing
+
+@testable import Transfer
+
+/// When a directory is listed, and who waits for it.
+@Suite struct DirectoryFreshnessTests {
+    private static let ttl = Duration.seconds(10)
+    private static let patience = Duration.seconds(2)
+
+    /// Listed at 100 s, in no time.
+    private static func listed() -> DirectoryFreshness {
+        var freshness = DirectoryFreshness()
+        freshness.began(at: .seconds(100))
+        freshness.succeeded(at: .seconds(100))
+        return freshness
+    }
+
+    private func ask(
+        _ freshness: DirectoryFreshness, at now: Duration, patience: Duration = Self.patience
+    ) -> DirectoryFreshness.Answer {
+        freshness.ask(at: now, timeToLive: Self.ttl, patience: patience)
+    }
+
+    @Test(arguments: [
+        (Duration.seconds(100), DirectoryFreshness.Answer.known), (.milliseconds(104_999), .known),
+        (.seconds(105), .knownAndList), (.milliseconds(109_999), .knownAndList), (.seconds(110), .wait(patience)),
+        (.seconds(100_000), .wait(patience)),
+    ])
+    func theAgeDecides(now: Duration, answer: DirectoryFreshness.Answer) {
+        #expect(ask(Self.listed(), at: now) == answer)
+    }
+
+    @Test func whatWasNeverListedIsWaitedFor() {
+        #expect(ask(DirectoryFreshness(), at: .zero) == .wait(Self.patience))
+        #expect(ask(DirectoryFreshness(), at: .zero, patience: .zero) == .knownAndList)
+    }
+
+    @Test func whoHasNoPatienceGetsWhatIsKnownAndStartsTheListing() {
+        #expect(ask(Self.listed(), at: .seconds(200), patience: .zero) == .knownAndList)
+    }
+
+    @Test func aListingUnderWayIsNotBegunAgain() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(105))
+        #expect(ask(freshness, at: .seconds(106)) == .known)
+        #expect(ask(freshness, at: .seconds(200), patience: .zero) == .known)
+    }
+
+    @Test func patienceCountsFromTheStartOfTheListing() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(200))
+        #expect(ask(freshness, at: .seconds(200)) == .wait(.seconds(2)))
+        #expect(ask(freshness, at: .milliseconds(201_500)) == .wait(.milliseconds(500)))
+        #expect(ask(freshness, at: .milliseconds(201_500), patience: .milliseconds(300)) == .known)
+        #expect(ask(freshness, at: .seconds(202)) == .known)
+        #expect(ask(freshness, at: .seconds(300)) == .known)
+    }
+
+    @Test func afterAFailureNobodyWaitsUntilAListingSucceeded() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(200))
+        freshness.failed(at: .seconds(201))
+        #expect(ask(freshness, at: .seconds(201)) == .known)
+        #expect(ask(freshness, at: .seconds(206)) == .knownAndList)
+        freshness.began(at: .seconds(206))
+        #expect(ask(freshness, at: .seconds(206)) == .known)
+        freshness.succeeded(at: .seconds(206))
+        #expect(ask(freshness, at: .seconds(216)) == .wait(Self.patience))
+    }
+
+    @Test func aFailureInTheBackgroundIsTriedAgainInHalfTheTimeToLive() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(105))
+        freshness.failed(at: .seconds(105))
+        #expect(ask(freshness, at: .milliseconds(109_999)) == .known)
+        #expect(ask(freshness, at: .seconds(110)) == .knownAndList)
+    }
+
+    @Test func withoutATimeToLiveAFailureIsTriedAgainAfterASecond() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(105))
+        freshness.failed(at: .seconds(105))
+        #expect(freshness.ask(at: .milliseconds(105_999), timeToLive: .zero, patience: Self.patience) == .known)
+        #expect(freshness.ask(at: .seconds(106), timeToLive: .zero, patience: Self.patience) == .knownAndList)
+    }
+
+    @Test func aLateAnswerIsAnAnswer() {
+        var freshness = Self.listed()
+        freshness.began(at: .seconds(200))
+        freshness.succeeded(at: .seconds(203))
+        #expect(ask(freshness, at: .seconds(203)) == .known)
+        #expect(ask(freshness, at: .seconds(300)) == .wait(Self.patience))
+    }
+
+    @Test func theAgeCountsFromTheStartOfTheListing() {
+        var freshness = DirectoryFreshness()
+        freshness.began(at: .seconds(100))
+        freshness.succeeded(at: .milliseconds(100_500))
+        #expect(freshness.remaining(at: .seconds(104), timeToLive: Self.ttl) == .seconds(6))
+        #expect(ask(freshness, at: .seconds(105)) == .knownAndList)
+    }
+
+    @Test func listingALargeDirectoryTakesAtMostATenthOfTheTime() {
+        var freshness = DirectoryFreshness()
+        freshness.began(at: .seconds(100))
+        freshness.succeeded(at: .seconds(130))
+        #expect(ask(freshness, at: .milliseconds(249_999)) == .known)
+        #expect(ask(freshness, at: .seconds(250)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(400)) == .wait(Self.patience))
+        #expect(freshness.remaining(at: .seconds(400), timeToLive: Self.ttl) == .zero)
+    }
+
+    @Test func aFailureKeepsWhatTheLastListingTookAndFound() {
+        var freshness = DirectoryFreshness()
+        freshness.began(at: .seconds(100))
+        freshness.succeeded(at: .seconds(130))
+        freshness.began(at: .seconds(260))
+        freshness.failed(at: .seconds(261))
+        #expect(freshness.remaining(at: .seconds(300), timeToLive: Self.ttl) == .seconds(100))
+        #expect(ask(freshness, at: .seconds(300)) == .known)
+        #expect(ask(freshness, at: .seconds(411)) == .knownAndList)
+    }
+
+    @Test func progressIsThatOfTheListingUnderWay() {
+        var freshness = DirectoryFreshness()
+        freshness.progressed(at: .seconds(1))
+        #expect(freshness.lastProgress == nil)
+        freshness.began(at: .seconds(2))
+        freshness.progressed(at: .seconds(3))
+        #expect(freshness.lastProgress == .seconds(3))
+        freshness.failed(at: .seconds(4))
+        #expect(freshness.lastProgress == nil && !freshness.isUnderWay)
+    }
+}

@@ -71,11 +71,12 @@ extension JournalTransaction {
         return components.reversed().joined(separator: "/")
     }
 
-    /// The key an inode's object shall have: its path, with a slash behind it for a directory's marker. Nil for the
+    /// The key an inode's object shall have: its path, with a slash behind it for a directory's marker; of a file that
+    /// a directory covers, without the suffix (``FileName/covered``). Nil for the
     /// root and for an inode that no name leads to.
     public func key(of inode: Inode) throws -> ObjectKey? {
         guard inode.number != .root, let path = try path(of: inode.number) else { return nil }
-        return ObjectKey(inode.kind == .directory ? path + "/" : path)
+        return inode.kind == .directory ? ObjectKey(path + "/") : fileKey(at: path, of: inode)
     }
 
     /// The inode at a path below the root, components separated by single slashes; a slash at the end asks for a

@@ -88,9 +88,11 @@ extension FileSystem {
     }
 
     /// ENAMETOOLONG when a name is made, not when it is uploaded. `below` is the length of the longest path under it.
+    /// EPERM for names that are kept for covered objects (``FileName/covered``).
     func checkKeyLength(
         of name: FileName, in parent: InodeNumber, below: Int, _ transaction: JournalTransaction
     ) throws {
+        guard name.uncovered == nil else { throw Errno.notPermitted }
         let path = try transaction.path(of: parent)?.utf8.count ?? 0
         let length = path + (path == 0 ? 0 : 1) + name.string.utf8.count + below
         guard length <= ObjectKey.maximumLength else { throw Errno.fileNameTooLong }

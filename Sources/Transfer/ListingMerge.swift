@@ -75,12 +75,14 @@ struct ListingMerge {
 
     /// After the last page: names that the bucket no longer has go.
     mutating func finish(in transaction: JournalTransaction) throws {
-        for child in try transaction.children(of: directory) where !seen.contains(child.name) {
+        let children = try transaction.children(of: directory)
+        for child in children where !seen.contains(child.name) {
             guard try isGone(child, in: transaction) else { continue }
             for number in try transaction.subtree(of: child.inode.number).reversed() {
                 try removeName(of: number, in: transaction)
             }
         }
+        for child in children where seen.contains(child.name) { try uncover(child, in: transaction) }
         try transaction.setListed(directory, at: time)
     }
 }
@@ -100,28 +102,35 @@ extension ListingMerge {
     private mutating func mergeFile(
         _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction
     ) throws {
-        seen.insert(name)
         guard let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number)
         else {
-            if try isSpokenFor(object.key, in: transaction) { return }
-            return try insert(name, object, in: transaction)
+            seen.insert(name)
+            guard try isSpokenFor(object.key, in: transaction) else {
+                return try insert(name, object, in: transaction)
+            }
+            return try keepCovered(name, object, in: transaction)
         }
-        let isStale =
-            existing.kind != .directory && existing.pending.isEmpty && existing.remoteSequence <= start
-            && existing.remote?.etag != object.etag
-        guard isStale else { return }
-        try removeName(of: number, in: transaction)
+        guard existing.kind != .directory else { return try mergeCovered(name, object, in: transaction) }
+        seen.insert(name)
+        try replace(existing, named: name, by: object, in: transaction)
+    }
+
+    private mutating func replace(
+        _ existing: Inode, named name: FileName, by object: ObjectInfo, in transaction: JournalTransaction
+    ) throws {
+        let isSame = existing.remote.map { $0.etag == object.etag && $0.key == object.key } ?? false
+        guard !isSame, existing.pending.isEmpty, existing.remoteSequence <= start else { return }
+        try removeName(of: existing.number, in: transaction)
         try insert(name, object, in: transaction)
     }
 
     private mutating func mergeDirectory(_ name: FileName, in transaction: JournalTransaction) throws {
-        seen.insert(name)
-        if let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number) {
+        let hasObject = !seen.insert(name).inserted
+        let existing = try transaction.child(name, of: directory).flatMap { try transaction.inode($0) }
+        if let existing {
             guard existing.kind != .directory, existing.pending.isEmpty, existing.remoteSequence <= start else {
                 return
             }
-            // The bucket has both `a` and `a/…`: the directory takes the name.
-            try removeName(of: number, in: transaction)
         }
         // What is below may be on its way out, deleted or moved here: then the directory does not come back.
         let keys = prefix + name.string + "/"
@@ -129,6 +138,13 @@ extension ListingMerge {
             || transaction.hasDeparted(withPrefix: keys, since: start)
         {
             return
+        }
+        if let existing {
+            if hasObject {
+                try cover(existing, name, in: transaction)
+            } else {
+                try removeName(of: existing.number, in: transaction)
+            }
         }
         let inode = try transaction.insertInode { number in
             var inode = Inode(
@@ -186,5 +202,68 @@ extension ListingMerge {
         } else {
             changes.append(.attributes(inode.aliasOf ?? number))
         }
+    }
+}
+
+// MARK: Objects that directories cover
+
+extension ListingMerge {
+    /// The bucket has both `a` and `a/…`: the directory takes the name.
+    private mutating func cover(_ inode: Inode, _ name: FileName, in transaction: JournalTransaction) throws {
+        guard let covered = name.covered, try transaction.child(covered, of: directory) == nil else {
+            unnameable += 1
+            return try removeName(of: inode.number, in: transaction)
+        }
+        seen.insert(covered)
+        try rename(inode.number, from: name, to: covered, in: transaction)
+    }
+
+    /// An object whose name a directory has already.
+    private mutating func mergeCovered(
+        _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction
+    ) throws {
+        guard let covered = name.covered else {
+            unnameable += 1
+            return
+        }
+        guard let number = try transaction.child(covered, of: directory), let existing = try transaction.inode(number)
+        else {
+            if try isSpokenFor(object.key, in: transaction) { return }
+            seen.insert(covered)
+            return try insert(covered, object, in: transaction)
+        }
+        // Another object has that very key: it goes first.
+        guard existing.remote?.key == object.key else {
+            unnameable += 1
+            return
+        }
+        seen.insert(covered)
+        try replace(existing, named: covered, by: object, in: transaction)
+    }
+
+    /// A directory that covered an object is gone, and the object has still the name of then.
+    private mutating func keepCovered(
+        _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction
+    ) throws {
+        guard let covered = name.covered, let number = try transaction.child(covered, of: directory),
+            try transaction.inode(number)?.remote?.key == object.key
+        else { return }
+        seen.insert(covered)
+    }
+
+    private mutating func uncover(_ child: Dentry, in transaction: JournalTransaction) throws {
+        guard let name = child.name.uncovered, child.inode.remote?.key == ObjectKey(prefix + name.string),
+            try transaction.inode(child.inode.number)?.pending == [],
+            try transaction.child(name, of: directory) == nil
+        else { return }
+        try rename(child.inode.number, from: child.name, to: name, in: transaction)
+    }
+
+    private mutating func rename(
+        _ number: InodeNumber, from name: FileName, to newName: FileName, in transaction: JournalTransaction
+    ) throws {
+        try transaction.unlink(name, in: directory)
+        try transaction.link(newName, in: directory, to: number)
+        changes += [.name(name, in: directory), .name(newName, in: directory)]
     }
 }

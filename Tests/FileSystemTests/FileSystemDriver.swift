@@ -56,6 +56,28 @@ final class FileSystemDriver: Sendable {
         }
     }
 
+    func setPermissions(_ path: String, _ permissions: UInt16) async throws {
+        var change = AttributeChange()
+        change.permissions = permissions
+        try await set(path, change)
+    }
+
+    func set(_ path: String, _ change: AttributeChange) async throws {
+        try await with(path) { _ = try self.fileSystem.setAttributes(of: $0.inode, change, caller: self.caller) }
+    }
+
+    func setExtendedAttribute(_ path: String, _ name: String, _ value: String) async throws {
+        try await with(path) {
+            try self.fileSystem.setExtendedAttribute(name, to: Array(value.utf8), of: $0.inode, mode: .createOrReplace)
+        }
+    }
+
+    func extendedAttribute(_ path: String, _ name: String) async throws -> String {
+        try await with(path) {
+            String(decoding: try self.fileSystem.extendedAttribute(name, of: $0.inode), as: UTF8.self)
+        }
+    }
+
     func makeDirectory(_ path: String) async throws {
         try await inParent(path) { parent, name in
             let entry = try self.fileSystem.makeDirectory(name, in: parent, permissions: 0o755, caller: self.caller)

@@ -57,10 +57,78 @@ import Testing
         store.set(ObjectKey("a"), [1])
         store.set(ObjectKey("a-b"), [1])
         store.set(ObjectKey("a/x"), [1])
-        for _ in 0..<2 {
+        var numbers: Set<InodeNumber> = []
+        for _ in 0..<3 {
             #expect(await list(.root) == nil)
             #expect(try inode("a")?.kind == .directory)
+            #expect(try names(.root) == ["a", "a-b", "a.sluice-object"])
+            numbers.insert(try #require(try inode("a.sluice-object")?.number))
         }
+        #expect(numbers.count == 1)
+        let covered = try #require(try inode("a.sluice-object"))
+        #expect(try journal.read { try $0.key(of: covered) } == ObjectKey("a"))
+        store.set(ObjectKey("a"), [2])
+        #expect(await list(.root) == nil)
+        #expect(try inode("a.sluice-object")?.number != covered.number)
+    }
+
+    @Test func aFileThatIsCoveredLaterStaysTheSameFileAndGetsItsNameBack() async throws {
+        store.set(ObjectKey("a"), [1])
+        #expect(await list(.root) == nil)
+        let number = try #require(try inode("a")?.number)
+        store.set(ObjectKey("a/x"), [1])
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["a", "a.sluice-object"])
+        #expect(try inode("a.sluice-object")?.number == number)
+        store.remove(ObjectKey("a/x"))
+        changes.clear()
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["a"])
+        #expect(try inode("a")?.number == number)
+        #expect(changes.all.contains(.name(try #require(FileName("a.sluice-object")), in: .root)))
+    }
+
+    @Test func aCoveredFileGoesWithItsObject() async throws {
+        store.set(ObjectKey("a"), [1])
+        store.set(ObjectKey("a/x"), [1])
+        #expect(await list(.root) == nil)
+        store.remove(ObjectKey("a"))
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["a"])
+        #expect(try inode("a")?.kind == .directory)
+    }
+
+    @Test func aKeyThatEndsAsCoveredNamesDoGoesFirst() async throws {
+        store.set(ObjectKey("a"), [1])
+        store.set(ObjectKey("a/x"), [1])
+        #expect(await list(.root) == nil)
+        // The same bytes: only the key tells them apart.
+        store.set(ObjectKey("a.sluice-object"), [1])
+        for _ in 0..<2 {
+            #expect(await list(.root) == nil)
+            #expect(try names(.root) == ["a", "a.sluice-object"])
+            #expect(try inode("a.sluice-object")?.remote?.key == ObjectKey("a.sluice-object"))
+        }
+        store.remove(ObjectKey("a.sluice-object"))
+        for _ in 0..<2 { #expect(await list(.root) == nil) }
+        #expect(try inode("a.sluice-object")?.remote?.key == ObjectKey("a"))
+    }
+
+    @Test func anObjectThatComesUnderADirectoryMadeHereIsCovered() async throws {
+        _ = try insert("a", .directory, in: .root) { $0.pending = .content }
+        store.set(ObjectKey("a"), [1])
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["a", "a.sluice-object"])
+    }
+
+    @Test func aDeletionThatIsUnderWayBelowAFileLeavesTheFileAlone() async throws {
+        let etag = store.set(ObjectKey("a"), [1])
+        #expect(await list(.root) == nil)
+        store.set(ObjectKey("a/x"), [1])
+        try journal.write { try $0.setTombstone(Tombstone(key: ObjectKey("a/x"), etag: etag, token: nil)) }
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["a"])
+        #expect(try inode("a")?.kind == .file)
     }
 
     @Test func keysThatNoPathCanNameAreLeftOut() async throws {

@@ -1,6 +1,7 @@
 import Cache
 import Platform
 import SystemPackage
+import Transfer
 
 // MARK: Attributes
 
@@ -64,7 +65,7 @@ extension FileSystem {
         let inode = try self.change { transaction in
             var row = try self.inode(number, in: transaction)
             row.apply(change, at: now)
-            if change.isStoredInBucket { try markMetadataPending(&row, in: transaction) }
+            if change.isWritten(by: options.metadata) { try markMetadataPending(&row, in: transaction) }
             try transaction.update(row)
             return row
         }
@@ -122,11 +123,15 @@ extension Inode {
 }
 
 extension AttributeChange {
-    fileprivate var changesRow: Bool { isStoredInBucket || accessed != nil }
+    fileprivate var changesRow: Bool { isWritten(by: .full) || accessed != nil }
 
-    /// An access time alone is not worth a request.
-    fileprivate var isStoredInBucket: Bool {
-        permissions != nil || userID != nil || groupID != nil || modified != nil
+    /// Whether it is to reach the bucket. An access time alone is not worth a request.
+    fileprivate func isWritten(by policy: MetadataPolicy) -> Bool {
+        switch policy {
+        case .full: permissions != nil || userID != nil || groupID != nil || modified != nil
+        case .mtime: modified != nil
+        case .none: false
+        }
     }
 }
 

@@ -31,7 +31,7 @@ extension FileSystem {
     }
 
     public func extendedAttribute(_ name: String, of number: InodeNumber) throws(Errno) -> [UInt8] {
-        if name == FileSystemOptions.controlAttribute && number == .root { return Array(options.controlPath.utf8) }
+        if name.hasPrefix(VirtualAttribute.prefix) { return try virtualAttribute(name, of: number) }
         guard name.hasPrefix(Self.userPrefix) else { throw .notSupported }
         return try read { transaction in
             guard let value = try transaction.extendedAttribute(name, of: number) else { throw Errno.noData }
@@ -40,7 +40,9 @@ extension FileSystem {
     }
 
     public func extendedAttributeNames(of number: InodeNumber) throws(Errno) -> [String] {
-        try read { try $0.extendedAttributes(of: number).map(\.name) }
+        try read { transaction in
+            try transaction.extendedAttributes(of: number).map(\.name).filter { !$0.hasPrefix(VirtualAttribute.prefix) }
+        }
     }
 
     public func removeExtendedAttribute(_ name: String, of number: InodeNumber) throws(Errno) {
@@ -54,7 +56,25 @@ extension FileSystem {
 
     private func checkName(_ name: String) throws(Errno) {
         guard name.hasPrefix(Self.userPrefix) else { throw .notSupported }
-        guard name != FileSystemOptions.controlAttribute else { throw .notPermitted }
+        guard !name.hasPrefix(VirtualAttribute.prefix) else { throw .notPermitted }
+    }
+
+    private func virtualAttribute(_ name: String, of number: InodeNumber) throws(Errno) -> [UInt8] {
+        let text: String? =
+            switch VirtualAttribute(rawValue: name) {
+            case .control: number == .root ? options.controlPath : nil
+            case .key: try key(of: number)
+            case .etag: try row(number).remote?.etag.value
+            case .state: BucketState(try row(number), isUnderWay: writeback.isUnderWay(number)).rawValue
+            case nil: nil
+            }
+        guard let text else { throw .noData }
+        return Array(text.utf8)
+    }
+
+    private func key(of number: InodeNumber) throws(Errno) -> String? {
+        if number == .root { return options.keyPrefix.isEmpty ? nil : options.keyPrefix }
+        return try read { try $0.key(of: inode(number, in: $0))?.string }.map { options.keyPrefix + $0 }
     }
 
     /// Whether there is an object whose metadata differ now.
@@ -64,7 +84,7 @@ extension FileSystem {
         var inode = try inode(number, in: transaction)
         try transaction.setExtendedAttribute(name, to: value, of: number)
         inode.changed = time.wall
-        try markMetadataPending(&inode, in: transaction)
+        if options.metadata == .full { try markMetadataPending(&inode, in: transaction) }
         try transaction.update(inode)
         return inode.pending.contains(.metadata)
     }

@@ -11,6 +11,10 @@ public struct FileSystemOptions: Equatable, Sendable {
     public var umask: UInt16 = 0
     /// How old what is known of the bucket may be.
     public var metadataTimeToLive: Duration = .seconds(5)
+    /// Attributes that go to the bucket; changes of others cause no request.
+    public var metadata = MetadataPolicy.full
+    /// Before the path of a file in its key; empty, or ends in a slash.
+    public var keyPrefix = ""
     /// How long after the last close a file goes to the bucket.
     public var uploadDelay: Duration = .seconds(1)
     /// How long an operation waits for the network before it fails with EIO.
@@ -18,7 +22,7 @@ public struct FileSystemOptions: Equatable, Sendable {
     /// Answered to `getxattr` of ``controlAttribute`` on the root: where the mount is spoken to.
     public var controlPath = ""
 
-    public static let controlAttribute = "user.sluice.control"
+    public static let controlAttribute = VirtualAttribute.control.rawValue
 
     public init() {}
 }

@@ -64,11 +64,6 @@ extension PosixMetadata {
             && encoded.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } <= Self.maximumByteCount
     }
 
-    /// ``encoded`` put in place of what another tool wrote of the same attributes; all else that it wrote is kept.
-    func replacing(_ metadata: [String: String]) -> [String: String] {
-        metadata.filter { !Name.attributes.contains($0.key) }.merging(encoded) { $1 }
-    }
-
     enum Name {
         static let token = "sluice-upload"
         static let attributes: Set<String> = [

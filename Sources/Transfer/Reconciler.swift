@@ -20,6 +20,8 @@ final class Reconciler: Sendable {
         var partSize: Int64 = 8 << 20
         /// Parts of one file sent at once.
         var partConcurrency = 4
+        /// Attributes that objects get.
+        var metadata = MetadataPolicy.full
     }
 
     enum Outcome: Equatable, Sendable {

@@ -34,7 +34,7 @@ extension Reconciler {
     ) async throws {
         // Attributes that were never read must not be replaced by guesses.
         let isKnown = attempt.inode.isMetadataKnown || attempt.inode.pending.contains(.metadata)
-        var metadata = isKnown ? attempt.attributes.replacing(metadata) : metadata
+        var metadata = isKnown ? attempt.attributes.replacing(metadata, by: settings.metadata) : metadata
         metadata[PosixMetadata.Name.token] = attempt.token
         let attributes = isKnown ? attempt.attributes : nil
         do {
@@ -114,7 +114,8 @@ extension Reconciler {
         begun: PosixMetadata?
     ) throws {
         let outcome = WriteOutcome(
-            object: object, content: nil, attributes: attributes, begun: begun, copied: copied)
+            policy: settings.metadata, object: object, content: nil, attributes: attributes, begun: begun,
+            copied: copied)
         let sequence = journal.nextSequence()
         try cache.rebase(number, on: object) {
             try journal.write { transaction in

@@ -67,7 +67,8 @@ extension Reconciler {
             condition: condition,
             token: attempt.token,
             attributes: attributes,
-            begun: attempt.attributes
+            begun: attempt.attributes,
+            policy: settings.metadata
         )
     }
 
@@ -136,7 +137,7 @@ extension Reconciler {
             try journal.write {
                 try $0.settle(
                     upload.file.inode,
-                    WriteOutcome(object: RemoteObject(info)),
+                    WriteOutcome(policy: settings.metadata, object: RemoteObject(info)),
                     sequence: sequence
                 )
             }
@@ -149,6 +150,7 @@ extension Reconciler {
         try upload.file.synchronize()
         let sequence = journal.nextSequence()
         var outcome = WriteOutcome(
+            policy: settings.metadata,
             object: object,
             attributes: attributes ?? upload.attributes,
             begun: attributes == nil ? upload.begun : nil
@@ -176,17 +178,18 @@ struct FileUpload: Sendable {
     let key: ObjectKey
     let condition: WriteCondition
     let token: String
-    /// What the object will carry.
+    /// What the object will carry, as far as ``policy`` has it written.
     let attributes: PosixMetadata
     /// The row's attributes when it was begun.
     let begun: PosixMetadata
+    let policy: MetadataPolicy
     /// Somebody waits for the bucket: a file that goes on growing is sent up to the size it had.
     var isUrgent = false
 
     var metadata: [String: String] {
         var sent = attributes
         sent.uploadToken = token
-        return sent.encoded
+        return sent.limited(to: policy).encoded
     }
 
     /// Whether the file has changed since.
@@ -219,7 +222,7 @@ extension Reconciler {
         var sent = attempt.attributes
         sent.uploadToken = attempt.token
         do {
-            let etag = try await store.put(key, body: body, metadata: sent.encoded, condition: condition)
+            let etag = try await store.put(key, body: body, metadata: sent.limited(to: settings.metadata).encoded, condition: condition)
             try settleBody(
                 attempt,
                 RemoteObject(key: key, etag: etag, size: body.count),
@@ -253,6 +256,7 @@ extension Reconciler {
         begun: PosixMetadata?
     ) throws {
         let outcome = WriteOutcome(
+            policy: settings.metadata,
             object: object,
             content: .init(size: attempt.inode.size, modified: nil),
             attributes: attributes,

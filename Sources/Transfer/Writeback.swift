@@ -86,7 +86,8 @@ public final class Writeback: Sendable {
                 host: configuration.host,
                 singlePutLimit: configuration.singlePutLimit,
                 partSize: configuration.partSize,
-                partConcurrency: configuration.partConcurrency
+                partConcurrency: configuration.partConcurrency,
+                metadata: configuration.metadata
             ),
             time: time,
             logger: logger,
@@ -236,6 +237,9 @@ extension Writeback {
 
     /// Whether requests have a chance to pass.
     public var isOnline: Bool { !link.isOffline }
+
+    /// Whether something of an inode is being brought to the bucket now.
+    public func isUnderWay(_ inode: InodeNumber) -> Bool { state.withLock { $0.running[inode] != nil } }
 
     public var status: WritebackStatus {
         let now = time.monotonic

@@ -15,6 +15,9 @@ public struct WritebackConfiguration: Sendable {
     /// Smallest part wished for, bytes.
     public var partSize: Int64 = 8 << 20
 
+    /// Attributes that objects get.
+    public var metadata = MetadataPolicy.full
+
     public init(host: String) {
         self.host = host
     }

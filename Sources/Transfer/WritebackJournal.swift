@@ -173,6 +173,8 @@ struct WriteOutcome: Sendable {
         var formerlyModified: Timestamp?
     }
 
+    /// What is written of attributes, and so compared.
+    var policy: MetadataPolicy
     var object: RemoteObject
     /// Nil if the object's bytes are not the inode's content, or not as it is now.
     var content: Content?
@@ -218,14 +220,17 @@ extension JournalTransaction {
         guard let copied = outcome.copied, inode.remote?.etag == copied,
             inode.pending.isDisjoint(with: [.content, .metadata])
         else { return }
-        let current = try posixMetadata(of: inode)
-        if outcome.attributes.map({ current.isSame(as: $0) }) ?? true { alias.pending.remove(.content) }
+        let current = try posixMetadata(of: inode).limited(to: outcome.policy)
+        let isSame = outcome.attributes.map { current.isSame(as: $0.limited(to: outcome.policy)) } ?? true
+        if isSame { alias.pending.remove(.content) }
     }
 
     private func settleAttributes(of inode: inout Inode, _ outcome: WriteOutcome) throws {
         guard let attributes = outcome.attributes else { return }
-        let current = try posixMetadata(of: inode)
-        let isSettled = current == outcome.begun || current.isSame(as: attributes)
+        let policy = outcome.policy
+        let current = try posixMetadata(of: inode).limited(to: policy)
+        let isSettled =
+            current == outcome.begun?.limited(to: policy) || current.isSame(as: attributes.limited(to: policy))
         if isSettled {
             inode.pending.remove(.metadata)
         } else if outcome.content != nil {
@@ -242,10 +247,10 @@ extension PendingChange {
 }
 
 extension PosixMetadata {
-    /// Whether another says the same to whoever reads it from a bucket. The time of the last change of attributes is
+    /// Whether another, read from an object, says the same to whoever reads it there. The time of the last change of attributes is
     /// left out, and the time of a directory, which follows the names in it: they alone are not worth a request.
     func isSame(as other: PosixMetadata) -> Bool {
-        kind == other.kind && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
+        (kind == other.kind || other.kind == nil) && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
             && userID == other.userID && groupID == other.groupID && (modified == other.modified || kind == .directory)
             && extendedAttributes == other.extendedAttributes
     }

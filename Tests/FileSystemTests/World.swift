@@ -43,9 +43,11 @@ final class World: Sendable {
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: options.metadataTimeToLive,
             defaults: defaults, logger: logger, onChange: changes.report)
+        var configuration = WritebackConfiguration(host: "robot")
+        configuration.metadata = options.metadata
         writeback = Writeback(
-            store: observed, cache: cache, link: link, configuration: WritebackConfiguration(host: "robot"),
-            time: time, logger: logger, materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+            store: observed, cache: cache, link: link, configuration: configuration, time: time, logger: logger,
+            materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,

@@ -105,6 +105,14 @@ import Testing
         #expect(try message { try settings(file: "/nonexistent/sluice.toml") }.contains("/nonexistent/sluice.toml"))
     }
 
+    @Test func theAttributesThatAreWrittenAreOneOfThree() throws {
+        #expect(try settings().metadata == .full)
+        #expect(try settings(options: ["metadata=none"]).metadata == .none)
+        #expect(try settings(environment: ["SLUICE_METADATA": "mtime"]).metadata == .mtime)
+        try withFile("metadata = \"none\"\n") { #expect(try settings(file: $0).metadata == .none) }
+        #expect(try message { try settings(options: ["metadata=some"]) }.contains("full, mtime and none"))
+    }
+
     @Test func fstabSaysReadOnlyAndReadWrite() throws {
         #expect(try settings(options: ["ro"]).isReadOnly)
         #expect(try !settings(options: ["ro,rw"]).isReadOnly)

@@ -1,3 +1,5 @@
+import Transfer
+
 /// Everything that can be configured, by the keys of the configuration file and of `-o`. One value type; each default
 /// has its reason beside it.
 struct Settings: Equatable, Sendable {
@@ -15,6 +17,8 @@ struct Settings: Equatable, Sendable {
     var uploadConcurrency = 4
     /// 16 requests of 8 MiB fill 10 Gb/s at 100 ms.
     var downloadConcurrency = 16
+    /// Permissions, owners, times and links survive, here and for the tools that read the same names.
+    var metadata = MetadataPolicy.full
     /// How long a program waits for a network that gives no sign of life.
     var networkTimeout: Duration = .seconds(10)
 
@@ -48,6 +52,7 @@ extension Settings {
         case "metadata_ttl": metadataTTL = try Self.duration(value, 0...86400)
         case "flush_interval": flushInterval = try Self.duration(value, 0.05...3600)
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)
+        case "metadata": metadata = try Self.policy(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
         case "cache_reserve": cacheReserve = try Self.size(value)
         case "upload_concurrency": uploadConcurrency = try Self.number(value, 1...64)
@@ -104,6 +109,13 @@ extension Settings {
             throw SettingError("\"\(value)\" is no whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
+    }
+
+    private static func policy(_ value: String) throws(SettingError) -> MetadataPolicy {
+        guard let policy = MetadataPolicy(rawValue: value) else {
+            throw SettingError("\"\(value)\" is none of full, mtime and none")
+        }
+        return policy
     }
 
     private static func text(_ value: String) throws(SettingError) -> String {

@@ -22,6 +22,14 @@ enum SourceURL: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Before the path of a file in its key; empty, or ends in a slash.
+    var keyPrefix: String {
+        switch self {
+        case .s3(_, let prefix): prefix
+        case .directory: ""
+        }
+    }
+
     private static func rest(of text: String, after scheme: String) -> Substring? {
         text.lowercased().hasPrefix(scheme) ? text.dropFirst(scheme.count) : nil
     }

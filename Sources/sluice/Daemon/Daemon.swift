@@ -104,11 +104,14 @@ struct Daemon: Sendable {
         fileSystem.groupID = settings.groupID
         fileSystem.umask = settings.umask ?? 0
         fileSystem.metadataTimeToLive = settings.metadataTTL
+        fileSystem.metadata = settings.metadata
+        fileSystem.keyPrefix = source.keyPrefix
         fileSystem.uploadDelay = settings.uploadDelay
         fileSystem.networkDeadline = settings.networkTimeout
         fileSystem.controlPath = disk.path
         var writeback = WritebackConfiguration(host: ProcessInfo.processInfo.hostName)
         writeback.uploadDelay = settings.uploadDelay
+        writeback.metadata = settings.metadata
         writeback.concurrency = settings.uploadConcurrency
         return try Engine(
             Engine.Settings(

@@ -221,8 +221,9 @@ extension Reconciler {
         let body = BytesSource(ByteText.decode(attempt.inode.linkTarget ?? ""))
         var sent = attempt.attributes
         sent.uploadToken = attempt.token
+        let metadata = sent.limited(to: settings.metadata).encoded
         do {
-            let etag = try await store.put(key, body: body, metadata: sent.limited(to: settings.metadata).encoded, condition: condition)
+            let etag = try await store.put(key, body: body, metadata: metadata, condition: condition)
             try settleBody(
                 attempt,
                 RemoteObject(key: key, etag: etag, size: body.count),

@@ -250,8 +250,10 @@ extension PosixMetadata {
     /// Whether another, read from an object, says the same to whoever reads it there. The time of the last change of attributes is
     /// left out, and the time of a directory, which follows the names in it: they alone are not worth a request.
     func isSame(as other: PosixMetadata) -> Bool {
-        (kind == other.kind || other.kind == nil) && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
-            && userID == other.userID && groupID == other.groupID && (modified == other.modified || kind == .directory)
+        (kind == other.kind || other.kind == nil)
+            && permissions.map { $0 & 0o1777 } == other.permissions.map { $0 & 0o1777 }
+            && userID == other.userID && groupID == other.groupID
+            && (modified == other.modified || kind == .directory)
             && extendedAttributes == other.extendedAttributes
     }
 }

@@ -1,14 +1,15 @@
 """What other clients do in the bucket, seen through the mount; directories that come, go and are large."""
 
-import ctypes
 import errno
 import os
-import threading
+import subprocess
 import time
 
 import pytest
 
-from harness.processes import wait_until
+from harness import servers
+from harness.mount import sluice
+from harness.stores import S3Bucket
 
 TTL = 1.0
 MEBIBYTE = 1 << 20
@@ -108,3 +109,89 @@ def test_creating_does_not_wait_for_a_network_that_does_not_answer(network, make
         (mount.path / f"file-{index}").write_bytes(b"content")
     assert time.monotonic() - start < 2.5, "no more than one wait of 300 ms, and one for a name that is known"
     network.proxy.bytes_per_second = None
+
+
+# Names
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory):
+    """A server whose keys are just keys: it holds `a` beside `a/x`, which SeaweedFS and directories cannot."""
+    with servers.moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture
+def plain_bucket(moto, request):
+    bucket = S3Bucket(moto.endpoint, f"plain-{abs(hash(request.node.name))}")
+    yield bucket
+    bucket.remove()
+
+
+def test_an_object_that_a_directory_covers_is_read_written_and_deleted(plain_bucket, make_mount):
+    bucket = plain_bucket
+    bucket.put("d/a", b"the object")
+    bucket.put("d/a/x", b"below it")
+    mount = make_mount(bucket, "-o", "metadata_ttl=200ms").start()
+    covered = mount.path / "d" / "a.sluice-object"
+    assert sorted(os.listdir(mount.path / "d")) == ["a", "a.sluice-object"]
+    assert covered.read_bytes() == b"the object" and covered.stat().st_size == 10
+    assert (mount.path / "d" / "a" / "x").read_bytes() == b"below it"
+    assert os.getxattr(covered, "user.sluice.key") == b"d/a"
+    covered.write_bytes(b"changed here")
+    covered.chmod(0o600)
+    mount.sync()
+    assert bucket.read("d/a") == b"changed here" and bucket.keys() == ["d/a", "d/a/x"]
+    with pytest.raises(PermissionError):
+        (mount.path / "b.sluice-object").touch()
+    result = sluice("check", bucket.source, *bucket.options, "--read-only", environment=bucket.environment)
+    assert '1 keys are directories as well, and the objects are reached with .sluice-object: "d/a"' in result.stdout
+    covered.unlink()
+    mount.sync()
+    assert bucket.keys() == ["d/a/x"] and os.listdir(mount.path / "d") == ["a"]
+    assert mount.status()["conflicts"] == []
+
+
+def test_check_names_keys_that_no_path_can_name(plain_bucket):
+    for key in ("fine", "a//b", "d/../x"):
+        plain_bucket.put(key, b"content")
+    options = [*plain_bucket.options, "--read-only"]
+    result = sluice("check", plain_bucket.source, *options, environment=plain_bucket.environment)
+    assert '2 keys that no path can name are left alone: "a//b", "d/../x"' in result.stdout
+
+
+# Attributes
+
+
+def test_a_file_tells_of_its_object_and_cp_does_not_copy_that(s3_bucket, make_mount, tmp_path):
+    mount = make_mount(s3_bucket, "-o", "upload_delay=2s").start()
+    file = mount.path / "file"
+    file.write_bytes(b"content")
+    assert os.getxattr(file, "user.sluice.state") == b"dirty"
+    with pytest.raises(OSError) as failure:
+        os.getxattr(file, "user.sluice.etag")
+    assert failure.value.errno == errno.ENODATA
+    os.setxattr(file, "user.mine", b"1")
+    mount.sync()
+    assert os.getxattr(file, "user.sluice.state") == b"clean"
+    head = s3_bucket.client.head_object(Bucket=s3_bucket.name, Key="file")
+    assert os.getxattr(file, "user.sluice.etag").decode() == head["ETag"].strip('"')
+    assert os.listxattr(file) == ["user.mine"]
+    for change in (lambda: os.setxattr(file, "user.sluice.state", b"x"), lambda: os.removexattr(file, "user.sluice.key")):
+        with pytest.raises(PermissionError):
+            change()
+    subprocess.run(["cp", "-a", file, mount.path / "copy"], check=True)
+    assert os.listxattr(mount.path / "copy") == ["user.mine"]
+
+
+@pytest.mark.parametrize("policy, names", [("full", {"mode", "uid", "gid", "mtime", "ctime"}), ("mtime", {"mtime"}), ("none", set())])
+def test_objects_get_the_attributes_that_are_configured(s3_bucket, make_mount, policy, names):
+    mount = make_mount(s3_bucket, "-o", f"metadata={policy}").start()
+    (mount.path / "file").write_bytes(b"content")
+    mount.sync()
+    before = s3_bucket.metadata("file")
+    assert set(before) == names | {"sluice-upload"}
+    (mount.path / "file").chmod(0o600)
+    mount.sync()
+    assert (s3_bucket.metadata("file") == before) == (policy != "full"), "a copy has another token"
+    assert (mount.path / "file").stat().st_mode & 0o777 == 0o600

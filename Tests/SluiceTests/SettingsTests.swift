@@ -109,7 +109,10 @@ import Testing
         #expect(try settings().metadata == .full)
         #expect(try settings(options: ["metadata=none"]).metadata == .none)
         #expect(try settings(environment: ["SLUICE_METADATA": "mtime"]).metadata == .mtime)
-        try withFile("metadata = \"none\"\n") { #expect(try settings(file: $0).metadata == .none) }
+        try withFile("metadata = \"none\"\n") { file in
+            let settings = try settings(file: file)
+            #expect(settings.metadata == .none)
+        }
         #expect(try message { try settings(options: ["metadata=some"]) }.contains("full, mtime and none"))
     }
 

@@ -29,6 +29,7 @@ struct BucketCheck {
             return report.add(.bad, StoreFactory.advice(on: error, source: source))
         }
         report.add(.good, "bucket: reached, credentials and clock accepted, may be listed")
+        await NamesCheck(store: bucket.store).run(&report)
         if isReadOnly { return report.add(.note, "writing was not tried") }
         guard let etag = await checkWriting(&report) else { return }
         await checkReading(etag, &report)

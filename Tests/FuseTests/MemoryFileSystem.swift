@@ -393,7 +393,6 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         }
     }
 
-
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {
         note("fsync \(dataOnly)")
         if let backing = inode(of: handle).0?.backing { fdatasync(backing.descriptor) }

@@ -14,19 +14,20 @@ struct DirectoryFreshness: Equatable, Sendable {
         case wait(Duration)
     }
 
-    /// Listing a directory takes at most this part of the time: so many times the duration of a listing, what it found
-    /// counts as fresh.
+    /// Listing a directory of more than one page takes at most this part of the time: so many times the duration of a
+    /// listing, what it found counts as fresh.
     static let shareOfListings = 10
     /// A listing that failed is tried again no sooner.
     static let shortestPause = Duration.seconds(1)
 
     /// The start of the last listing that succeeded.
     private var listedAt: Duration?
-    /// How long that one took.
+    /// How long that one took, if it had more than one page.
     private var cost = Duration.zero
     /// Of the listing under way.
     private var begunAt: Duration?
     private var progressAt: Duration?
+    private var pages = 0
     /// The end of the last listing, if it failed.
     private var failedAt: Duration?
 
@@ -65,18 +66,22 @@ struct DirectoryFreshness: Equatable, Sendable {
     mutating func began(at now: Duration) {
         begunAt = now
         progressAt = now
+        pages = 0
     }
 
     /// A page of the listing under way came.
     mutating func progressed(at now: Duration) {
-        if begunAt != nil { progressAt = now }
+        guard begunAt != nil else { return }
+        progressAt = now
+        pages += 1
     }
 
     mutating func succeeded(at now: Duration) {
         let start = begunAt ?? now
+        let isLarge = pages > 1
         self = DirectoryFreshness()
         listedAt = start
-        cost = now - start
+        cost = isLarge ? now - start : .zero
     }
 
     mutating func failed(at now: Duration) {

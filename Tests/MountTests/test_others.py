@@ -3,12 +3,15 @@
 import errno
 import os
 import subprocess
+import threading
 import time
 
 import pytest
 
 from harness import servers
+from harness.directories import Directory
 from harness.mount import sluice
+from harness.processes import wait_until
 from harness.stores import S3Bucket
 
 TTL = 1.0
@@ -195,3 +198,178 @@ def test_objects_get_the_attributes_that_are_configured(s3_bucket, make_mount, p
     mount.sync()
     assert (s3_bucket.metadata("file") == before) == (policy != "full"), "a copy has another token"
     assert (mount.path / "file").stat().st_mode & 0o777 == 0o600
+
+
+# Directories
+
+
+@pytest.fixture(params=["file", "s3", "plain"])
+def any_bucket(request):
+    """A directory, SeaweedFS (a file system underneath), and a server whose keys are just keys."""
+    if request.param == "plain":
+        return request.getfixturevalue("plain_bucket")
+    return request.getfixturevalue("make_bucket")(request.param)
+
+
+def put_marker(bucket, name):
+    if bucket.kind == "file":
+        (bucket.directory / name).mkdir()
+    else:
+        bucket.put(f"{name}/", b"")
+
+
+def delete_marker(bucket, name):
+    if bucket.kind == "file":
+        (bucket.directory / name).rmdir()
+    else:
+        bucket.delete(f"{name}/")
+
+
+@pytest.mark.parametrize("has_marker", [False, True], ids=["implicit", "marked"])
+def test_a_directory_of_others_comes_and_goes_with_its_objects(any_bucket, make_mount, has_marker):
+    bucket = any_bucket
+    # Directories of the others, and those of SeaweedFS, stay when they become empty: their markers are to be deleted.
+    keys_are_just_keys = "plain" in bucket.source
+    mount = make_mount(bucket, "-o", f"metadata_ttl={TTL:g}s").start()
+    assert os.listdir(mount.path) == []
+    if has_marker:
+        put_marker(bucket, "theirs")
+        time.sleep(TTL + 0.05)
+        assert (mount.path / "theirs").is_dir() and os.listdir(mount.path / "theirs") == []
+    bucket.put("theirs/deep/file", b"content")
+    time.sleep(TTL + 0.05)
+    assert (mount.path / "theirs" / "deep" / "file").read_bytes() == b"content"
+    assert os.listdir(mount.path) == ["theirs"]
+    bucket.delete("theirs/deep/file")
+    if not keys_are_just_keys:
+        delete_marker(bucket, "theirs/deep")
+    if has_marker:
+        time.sleep(TTL + 0.05)
+        assert (mount.path / "theirs").is_dir(), "its marker is an object as well"
+    if has_marker or not keys_are_just_keys:
+        delete_marker(bucket, "theirs")
+    time.sleep(TTL + 0.05)
+    assert not (mount.path / "theirs").exists()
+    assert os.listdir(mount.path) == []
+
+
+def test_a_directory_that_was_made_here_stays_when_others_empty_it(any_bucket, make_mount):
+    bucket = any_bucket
+    mount = make_mount(bucket, "-o", "metadata_ttl=200ms").start()
+    (mount.path / "ours").mkdir()
+    mount.sync()
+    bucket.put("ours/file", b"content")
+    time.sleep(0.5)
+    assert os.listdir(mount.path / "ours") == ["file"]
+    bucket.delete("ours/file")
+    for _ in range(4):
+        time.sleep(0.5)
+        assert os.listdir(mount.path) == ["ours"] and os.listdir(mount.path / "ours") == []
+
+
+def test_an_empty_directory_is_there_in_every_mount(any_bucket, make_mount):
+    first = make_mount(any_bucket).start()
+    (first.path / "empty" / "nested").mkdir(parents=True)
+    first.stop()
+    second = make_mount(any_bucket).start()
+    assert os.listdir(second.path) == ["empty"] and os.listdir(second.path / "empty") == ["nested"]
+    assert os.listdir(second.path / "empty" / "nested") == []
+    (second.path / "empty" / "nested").rmdir()
+    second.sync()
+    assert "empty/nested/" not in any_bucket.markers()
+
+
+LARGE = 100_000
+
+
+class Churn(threading.Thread):
+    """Creates and deletes files in a directory all the time."""
+
+    def __init__(self, directory):
+        super().__init__(daemon=True)
+        self.directory = directory
+        self.ended = threading.Event()
+        self.rounds = 0
+
+    def run(self):
+        while not self.ended.is_set():
+            path = self.directory / f"passing-{self.rounds % 50}"
+            path.touch()
+            path.unlink(missing_ok=True)
+            self.rounds += 1
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+
+def test_100_000_entries_are_listed_completely_and_once_each_while_others_come_and_go(file_bucket, make_mount):
+    theirs = file_bucket.directory / "large"
+    theirs.mkdir()
+    kept = {f"kept-{index:06}" for index in range(LARGE)}
+    for name in kept:
+        os.close(os.open(theirs / name, os.O_CREAT | os.O_WRONLY))
+    mount = make_mount(file_bucket, "-o", "metadata_ttl=1s").start()
+    large = mount.path / "large"
+    for round in range(2):
+        with Churn(theirs) as behind, Churn(large) as through:
+            with Directory(large) as stream:
+                names = stream.rest()
+        assert behind.rounds > 10 and through.rounds > 0
+        found = [name for name in names if name in kept]
+        assert len(found) == LARGE and set(found) == kept, f"round {round}"
+        assert len(names) == len(set(names))
+        assert all(name.startswith("passing-") for name in set(names) - kept)
+    # The telling of places holds over the whole stream.
+    with Directory(large) as stream:
+        first = [stream.read() for _ in range(1000)]
+        place = stream.tell()
+        rest = stream.rest()
+        stream.seek(place)
+        assert stream.rest() == rest and len(set(first + rest)) == len(first) + len(rest)
+
+
+def test_telldir_and_seekdir_find_the_same_names_again(bucket, make_mount):
+    for index in range(300):
+        bucket.put(f"d/file-{index:03}", b"1")
+    mount = make_mount(bucket).start()
+    with Directory(mount.path / "d") as stream:
+        places, names = [], []
+        while True:
+            place = stream.tell()
+            if (name := stream.read()) is None:
+                break
+            places.append(place)
+            names.append(name)
+        assert sorted(names) == [f"file-{index:03}" for index in range(300)]
+        for index in (0, 299, 150, 1, 298):
+            stream.seek(places[index])
+            assert stream.read() == names[index]
+        for name in names[::2]:
+            (mount.path / "d" / name).unlink()
+        (mount.path / "d" / "new").touch()
+        stream.seek(places[150])
+        assert [name for name in stream.rest() if name in names[151::2]] == names[151::2], "deletions move no places"
+
+
+def test_rewinddir_sees_files_made_here_at_once_and_those_of_others_when_they_are_known(bucket, make_mount):
+    bucket.put("d/first", b"1")
+    mount = make_mount(bucket, "-o", "metadata_ttl=1s").start()
+    with Directory(mount.path / "d") as stream:
+        assert stream.rest() == ["first"]
+        (mount.path / "d" / "ours").touch()
+        stream.rewind()
+        assert stream.rest() == ["first", "ours"]
+        bucket.put("d/theirs", b"2")
+        time.sleep(1.1)
+
+        def names():
+            stream.rewind()
+            return stream.rest()
+
+        wait_until(lambda: names() == ["first", "ours", "theirs"], "the file of others is seen", 10)

@@ -100,10 +100,21 @@ import Testing
         #expect(ask(freshness, at: .seconds(105)) == .knownAndList)
     }
 
-    @Test func listingALargeDirectoryTakesAtMostATenthOfTheTime() {
+    /// Listed from 100 s to 130 s.
+    private static func listedSlowly(pages: Int) -> DirectoryFreshness {
         var freshness = DirectoryFreshness()
         freshness.began(at: .seconds(100))
+        for _ in 0..<pages { freshness.progressed(at: .seconds(110)) }
         freshness.succeeded(at: .seconds(130))
+        return freshness
+    }
+
+    @Test func oneSlowPageIsNoLargeDirectory() {
+        #expect(ask(Self.listedSlowly(pages: 1), at: .seconds(130)) == .wait(Self.patience))
+    }
+
+    @Test func listingALargeDirectoryTakesAtMostATenthOfTheTime() {
+        let freshness = Self.listedSlowly(pages: 2)
         #expect(ask(freshness, at: .milliseconds(249_999)) == .known)
         #expect(ask(freshness, at: .seconds(250)) == .knownAndList)
         #expect(ask(freshness, at: .seconds(400)) == .wait(Self.patience))
@@ -111,9 +122,7 @@ import Testing
     }
 
     @Test func aFailureKeepsWhatTheLastListingTookAndFound() {
-        var freshness = DirectoryFreshness()
-        freshness.began(at: .seconds(100))
-        freshness.succeeded(at: .seconds(130))
+        var freshness = Self.listedSlowly(pages: 2)
         freshness.began(at: .seconds(260))
         freshness.failed(at: .seconds(261))
         #expect(freshness.remaining(at: .seconds(300), timeToLive: Self.ttl) == .seconds(100))

@@ -26,15 +26,10 @@ public final class Fetcher: Sendable {
     /// Bytes that are made local at a time before an upload.
     private static let materializeStep: Int64 = 64 << 20
 
-    private struct Waiter {
-        var range: Range<Int64>
-        var completion: Completion
-    }
-
     private struct FileState {
         var file: CachedFile
         var plan = FetchPlan()
-        var waiters: [Waiter] = []
+        var waiters = FetchWaiters()
         var lastProgress: Duration
     }
 
@@ -121,7 +116,7 @@ extension Fetcher {
         let isSurplus = state.withLock { state in
             let isKnown = state.files[file.inode] != nil
             var entry = state.files[file.inode] ?? FileState(file: file, lastProgress: time.monotonic)
-            if let completion { entry.waiters.append(Waiter(range: range, completion: completion)) }
+            if let completion { entry.waiters.add(range, completion) }
             for request in entry.plan.begin(missing: missing) {
                 let isDemanded = completion != nil && request.overlaps(range)
                 let request = Request(inode: file.inode, range: request)
@@ -184,37 +179,31 @@ extension Fetcher {
     /// Answers the readers whose bytes are there.
     private func progress(of inode: InodeNumber, received count: Int64) {
         let now = time.monotonic
-        let ready = state.withLock { state -> [Waiter] in
+        let ready = state.withLock { state -> [Completion] in
             if count > 0 { state.rate.add(count, at: now) }
             guard var entry = state.files[inode] else { return [] }
             let file = entry.file
-            let isReady = { (waiter: Waiter) in file.missing(in: waiter.range).isEmpty }
-            let ready = entry.waiters.filter(isReady)
-            entry.waiters.removeAll(where: isReady)
+            let ready = entry.waiters.take { file.missing(in: $0).isEmpty }
             if count > 0 { entry.lastProgress = now }
             state.files[inode] = entry
             return ready
         }
-        for waiter in ready { waiter.completion(nil) }
+        for completion in ready { completion(nil) }
     }
 
     private func finish(_ request: Request, _ error: StoreError?) {
         progress(of: request.inode, received: 0)
-        let (failed, idle) = state.withLock { state -> ([Waiter], CachedFile?) in
+        let (failed, idle) = state.withLock { state -> ([Completion], CachedFile?) in
             state.running -= 1
             guard var entry = state.files[request.inode] else { return ([], nil) }
             entry.plan.end(request.range)
-            var failed: [Waiter] = []
-            if error != nil {
-                failed = entry.waiters.filter { $0.range.overlaps(request.range) }
-                entry.waiters.removeAll { $0.range.overlaps(request.range) }
-            }
+            let failed = error == nil ? [] : entry.waiters.take { $0.overlaps(request.range) }
             let isIdle = entry.plan.isIdle && entry.waiters.isEmpty
             state.files[request.inode] = isIdle ? nil : entry
             return (failed, isIdle ? entry.file : nil)
         }
         if let error { report(error, request, failed.count) }
-        for waiter in failed { waiter.completion(error) }
+        for completion in failed { completion(error) }
         if let idle { cache.release(idle) }
     }
 

@@ -133,6 +133,23 @@ import Testing
         #expect(!file.missing(in: 10_000_000..<10_000_100).isEmpty)
     }
 
+    /// A program writes the missing bytes while it is looked for readers who can be answered.
+    @Test func aReaderWhoseBytesBecomeLocalAtAnyMomentIsNotForgotten() async throws {
+        let answered = Atomic(0)
+        var waiters = FetchWaiters()
+        waiters.add(0..<10) { _ in answered.add(1, ordering: .relaxed) }
+        var isLocal = false
+        for _ in 0..<2 {
+            let ready = waiters.take { _ in
+                defer { isLocal = true }
+                return isLocal
+            }
+            for completion in ready { completion(nil) }
+        }
+        let count = answered.load(ordering: .relaxed)
+        #expect(count == 1 && waiters.isEmpty)
+    }
+
     @Test func withoutAWayToTheStoreReadersFailAtOnce() async throws {
         let file = try makeFile()
         machine.switchboard.isOnline.store(false, ordering: .relaxed)

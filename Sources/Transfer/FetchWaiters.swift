@@ -1,0 +1,22 @@
+/// Readers of one file who wait for bytes of it.
+struct FetchWaiters {
+    private var waiting: [(range: Range<Int64>, completion: Fetcher.Completion)] = []
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    mutating func add(_ range: Range<Int64>, _ completion: @escaping Fetcher.Completion) {
+        waiting.append((range, completion))
+    }
+
+    /// Takes out those whose range fulfils `condition`; the caller must call what it gets. Each is asked for once, as
+    /// the answer may change at any moment: bytes also become local by writing.
+    mutating func take(where condition: (Range<Int64>) -> Bool) -> [Fetcher.Completion] {
+        var taken: [Fetcher.Completion] = []
+        waiting.removeAll { waiter in
+            guard condition(waiter.range) else { return false }
+            taken.append(waiter.completion)
+            return true
+        }
+        return taken
+    }
+}

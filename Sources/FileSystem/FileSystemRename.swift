@@ -27,7 +27,7 @@ extension FileSystem {
             return try step.perform(now)
         }
         if let gone = outcome.gone { lostLastName(gone) }
-        for number in outcome.moved { writeback.schedule(number, after: options.uploadDelay) }
+        writeback.schedule(outcome.moved, after: options.uploadDelay)
         if outcome.hasReplaced { writeback.tombstonesChanged() }
     }
 }

@@ -52,7 +52,9 @@ public final class CachedFile: Sendable {
 
     /// Hands the file's status to `commit`, which writes it into the journal and may call nothing else: no change
     /// comes between the two.
-    func withStatus(_ commit: (_ size: Int64, _ modified: Timestamp, _ isDirty: Bool) throws -> Void) rethrows {
+    func withStatus<Value>(
+        _ commit: (_ size: Int64, _ modified: Timestamp, _ isDirty: Bool) throws -> Value
+    ) rethrows -> Value {
         try state.withLock { try commit($0.size, $0.modified, $0.isDirty) }
     }
 

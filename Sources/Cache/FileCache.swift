@@ -27,6 +27,8 @@ public final class FileCache: Sendable {
         }
 
         var open: [InodeNumber: Opened] = [:]
+        /// Of these, the ones without references: see ``FileCache/lastReferenceGone(_:_:)``.
+        var idle: Set<InodeNumber> = []
         /// Disk bytes of data files that are not open.
         var closedBytes: Int64 = 0
         /// Written or filled, closed, and not synced yet.
@@ -68,6 +70,7 @@ extension FileCache {
     public func acquire(_ number: InodeNumber, forWriting: Bool = false) throws -> CachedFile {
         try table.withLock { table in
             if let opened = table.open[number] {
+                if opened.references == 0 { table.idle.remove(number) }
                 table.open[number]?.references += 1
                 table.open[number]?.writers += forWriting ? 1 : 0
                 return opened.file
@@ -105,21 +108,9 @@ extension FileCache {
     public func release(_ file: CachedFile, forWriting: Bool = false) {
         table.withLock { table in
             guard let opened = table.open[file.inode] else { return }
-            guard opened.references == 1 else {
-                table.open[file.inode]?.references -= 1
-                table.open[file.inode]?.writers -= forWriting ? 1 : 0
-                return
-            }
-            table.open[file.inode] = nil
-            if file.isUnsynced || file.becameComplete { table.unsynced.insert(file.inode) }
-            let allocated = file.allocatedBytes
-            table.closedBytes += allocated
-            do {
-                try settle(file, allocated: allocated)
-            } catch {
-                logger.error(
-                    "journaling a closed file failed", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
-            }
+            table.open[file.inode]?.references -= 1
+            table.open[file.inode]?.writers -= forWriting ? 1 : 0
+            if opened.references == 1 { lastReferenceGone(file, &table) }
         }
     }
 
@@ -157,23 +148,6 @@ extension FileCache {
     private func openPartial(_ number: InodeNumber) throws -> CachedFile? {
         guard let inode = try journal.inode(number), inode.local == .partial else { return nil }
         return try open(inode)
-    }
-
-    /// Brings the row of a file up to its bytes.
-    func settle(_ file: CachedFile, allocated: Int64) throws {
-        try file.withStatus { size, modified, isDirty in
-            try journal.write { transaction in
-                guard var inode = try transaction.inode(file.inode) else { return }
-                let before = inode
-                inode.size = size
-                inode.localBytes = allocated
-                if inode.modified != modified {
-                    inode.modified = modified
-                    if isDirty { inode.changed = max(inode.changed, modified) }
-                }
-                if inode != before { try transaction.update(inode) }
-            }
-        }
     }
 
     private func open(_ inode: Inode) throws -> CachedFile {

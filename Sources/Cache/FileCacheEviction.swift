@@ -75,6 +75,7 @@ extension FileCache {
 extension FileCache {
     /// Lets go of clean files that are not open, least recently used first, until `bytes` are free.
     func evict(atLeast bytes: Int64) throws {
+        try closeIdle()
         var freed: Int64 = 0
         var batch: Int64
         repeat {

@@ -23,6 +23,7 @@ extension FileCache {
         func attempt(_ work: () throws -> Void) {
             do { try work() } catch { failure = failure ?? error }
         }
+        attempt { try closeIdle() }
         let (files, others) = holdUnsynced()
         attempt { try synchronizeBytes(of: files, andClosed: others) }
         attempt { try journalProgress(of: files) }

@@ -49,9 +49,8 @@ extension FileCache {
                     continue
                 }
                 let status = try file.status()
-                inode.size = status.size
-                inode.modified = status.modified
-                inode.localBytes = status.allocated
+                inode = inode.settled(
+                    FileEnd(size: status.size, modified: status.modified, isDirty: true, allocated: status.allocated))
                 try transaction.update(inode)
             }
         }

@@ -84,7 +84,7 @@ extension FileSystem {
         var directory = directory
         directory.modified = now
         directory.changed = now
-        try transaction.update(directory)
+        try transaction.updateSizeAndTimes(of: directory)
     }
 
     /// ENAMETOOLONG when a name is made, not when it is uploaded. `below` is the length of the longest path under it.

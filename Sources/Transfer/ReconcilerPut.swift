@@ -60,6 +60,7 @@ extension Reconciler {
         guard let attempt else { return nil }
         var attributes = attempt.attributes
         attributes.modified = modified
+        attributes.changed = attributes.changed.map { max($0, modified) }
         return FileUpload(
             file: file,
             version: version,

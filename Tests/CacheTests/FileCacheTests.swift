@@ -169,6 +169,7 @@ import Testing
     @Test func unsentBytesThatAreGoneAreReportedAndNotTakenForZeros() throws {
         let number = try fixture.makeFile("a")
         try close(number, after: { try $0.write("hello", at: 0) })
+        try fixture.cache.flush()
         try PosixDisk(path: fixture.directory.path).remove("data/02/2")
         try fixture.reopen()
         #expect(throws: CacheError.self) { try fixture.cache.acquire(number) }

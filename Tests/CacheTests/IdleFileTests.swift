@@ -1,0 +1,79 @@
+import Cache
+import ObjectStore
+import Platform
+import Testing
+
+@Suite struct IdleFileTests {
+    let fixture: CacheFixture
+
+    init() throws { fixture = try CacheFixture() }
+
+    @Test func aFileClosedJustBeforeTheProcessDiedHasItsSizeAndItsTimesAfterwards() throws {
+        let number = try fixture.makeFile("a")
+        let written = Timestamp(seconds: 2_000_000_000, nanoseconds: 123_456_789)
+        fixture.time.setWall(written)
+        try write("hello", to: number)
+        fixture.time.setWall(Timestamp(seconds: 2_100_000_000))
+        try fixture.reopen()
+        let row = try #require(try fixture.row(number))
+        #expect(row.size == 5)
+        #expect(row.modified == written)
+        #expect(row.changed == written)
+    }
+
+    @Test func whatAFileBecameIsJournaledByTheNextFlush() throws {
+        let number = try fixture.makeFile("a")
+        try write("hello", to: number)
+        try fixture.cache.flush()
+        #expect(try fixture.row(number)?.size == 5)
+        #expect(fixture.cache.openFile(number) == nil)
+    }
+
+    @Test func manyFilesWrittenAndClosedTakeFewDescriptors() throws {
+        let numbers = try (0..<600).map { try fixture.makeFile("file\($0)") }
+        for number in numbers { try write("hello", to: number) }
+        #expect(numbers.count { fixture.cache.openFile($0) != nil } <= 256)
+        #expect(try fixture.cache.usage().dirty == 600 * 4096)
+        try fixture.cache.flush()
+        #expect(try numbers.allSatisfy { try fixture.row($0)?.size == 5 })
+        #expect(try fixture.cache.usage().used == 600 * 4096)
+    }
+
+    @Test func aFileOpenedAgainAtOnceGoesOnWithItsBytes() throws {
+        let number = try fixture.makeFile("a")
+        try write("hello", to: number)
+        let again = try fixture.cache.acquire(number)
+        try again.write("robot", at: 5)
+        try fixture.cache.flush()
+        #expect(try again.text() == "hellorobot")
+        #expect(fixture.cache.openFile(number) === again)
+        fixture.cache.release(again)
+        try fixture.cache.flush()
+        #expect(try fixture.row(number)?.size == 10)
+    }
+
+    @Test func aFileUploadedJustAfterItsCloseMakesRoomWhenRoomIsNeeded() throws {
+        let number = try fixture.makeFile("a")
+        try write("hello", to: number)
+        let file = try fixture.cache.acquire(number)
+        let object = RemoteObject(key: ObjectKey("a"), etag: ETag("v1"), size: 5)
+        try file.finishUpload(of: file.version, as: object) { _ in
+            try fixture.journal.write { transaction in
+                guard var inode = try transaction.inode(number) else { return }
+                inode.pending = []
+                inode.remote = object
+                inode.size = 5
+                try transaction.update(inode)
+            }
+        }
+        fixture.cache.release(file)
+        try fixture.cache.admit(1 << 30)
+        #expect(try fixture.row(number)?.local == Inode.LocalData.none)
+    }
+
+    private func write(_ text: String, to number: InodeNumber) throws {
+        let file = try fixture.cache.acquire(number, forWriting: true)
+        try file.write(text, at: 0)
+        fixture.cache.release(file, forWriting: true)
+    }
+}

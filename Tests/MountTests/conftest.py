@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("harness.twins")
 
 from harness import servers  # noqa: E402
 from harness.mount import SLUICE, Mount  # noqa: E402
 from harness.proxy import Proxy  # noqa: E402
 from harness.stores import DirectoryBucket, S3Bucket  # noqa: E402
+from harness.twins import Twin  # noqa: E402
 
 _numbers = itertools.count(1)
 
@@ -102,6 +104,18 @@ def make_mount(request, tmp_path):
 def mount(bucket, make_mount):
     """A running mount of `bucket`."""
     return make_mount(bucket).start()
+
+
+@pytest.fixture
+def twin(bucket, make_mount, tmp_path):
+    """A plain directory and a mount, for programs that must do the same in both; on either store."""
+    return Twin(bucket, tmp_path / "plain", make_mount)
+
+
+@pytest.fixture
+def local_twin(file_bucket, make_mount, tmp_path):
+    """As `twin`, on the directory store alone."""
+    return Twin(file_bucket, tmp_path / "plain", make_mount)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ JOB = [
     "--verify=crc32c",
     "--verify_fatal=1",
     "--do_verify=1",
+    "--verify_state_save=0",
     "--randrepeat=1",
     "--fallocate=none",
     "--group_reporting",

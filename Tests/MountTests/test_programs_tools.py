@@ -193,6 +193,39 @@ def test_zip_and_unzip_agree(local_twin, source):
     local_twin.arrives(lambda place: place.run("unzip", "-t", "tree.zip"))
 
 
+# Hard links
+
+
+def test_tools_keep_hard_links_within_a_mount(twin, tmp_path):
+    """tar, cp, rsync and git make them; each name is an object, and elsewhere a file of its own."""
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "one").write_text("content\n" * 1_000)
+    os.link(packed / "one", packed / "two")
+    subprocess.run(["tar", "-cf", tmp_path / "packed.tar", "-C", tmp_path, "packed"], check=True)
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    make_origin(origin)
+
+    def work(place):
+        place.run("tar", "-xf", tmp_path / "packed.tar")
+        place.run("cp", "-a", "packed", "copied")
+        place.run("rsync", "-aH", "packed/", "synced/")
+        place.run("cp", "-al", "packed", "linked")
+        place.run("git", "clone", "-q", "--no-hardlinks", origin, "clone")
+        place.run("git", "clone", "-q", "--local", "clone", "second")
+        place.run("git", "fsck", "--full", cwd="second")
+        (place / "copied/two").open("a").write("through the other name\n")
+        assert (place / "copied/one").read_text().endswith("name\n")
+        links = {name: (place / name).stat().st_nlink for name in ("packed/one", "copied/two", "synced/one")}
+        linked = [path.stat().st_nlink for path in (place / "second/.git/objects").rglob("*") if path.is_file()]
+        return links, sorted(linked)
+
+    twin.same(work, varies=["*/.git/index", "*/.git/config", "*/.git/logs/*", "*/.git/packed-refs"])
+    assert (twin.mounted / "packed/one").stat().st_nlink == 4
+    twin.arrives(read_repository)
+
+
 # Editors
 
 

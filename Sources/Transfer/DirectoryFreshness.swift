@@ -27,14 +27,16 @@ struct DirectoryFreshness: Equatable, Sendable {
     /// Of the listing under way.
     private var begunAt: Duration?
     private var progressAt: Duration?
+    /// What the store sent is being taken in: it is this machine that is waited for.
+    private var isMerging = false
     private var pages = 0
     /// The end of the last listing, if it failed.
     private var failedAt: Duration?
 
     var isUnderWay: Bool { begunAt != nil }
 
-    /// When the listing under way last got on; nil if there is none.
-    var lastProgress: Duration? { progressAt }
+    /// When the store was last heard of in the listing under way; nil if there is none.
+    func lastProgress(at now: Duration) -> Duration? { isMerging ? now : progressAt }
 
     /// A question. `patience` is how long the asker would wait since the start of a listing; zero: not at all.
     func ask(at now: Duration, timeToLive: Duration, patience: Duration) -> Answer {
@@ -66,14 +68,22 @@ struct DirectoryFreshness: Equatable, Sendable {
     mutating func began(at now: Duration) {
         begunAt = now
         progressAt = now
+        isMerging = false
         pages = 0
     }
 
-    /// A page of the listing under way came.
-    mutating func progressed(at now: Duration) {
+    /// A page of the listing under way came, and is taken in now.
+    mutating func received(at now: Duration) {
+        guard begunAt != nil else { return }
+        pages += 1
+        isMerging = true
+    }
+
+    /// It was taken in; the next one is asked for.
+    mutating func asked(at now: Duration) {
         guard begunAt != nil else { return }
         progressAt = now
-        pages += 1
+        isMerging = false
     }
 
     mutating func succeeded(at now: Duration) {
@@ -87,6 +97,7 @@ struct DirectoryFreshness: Equatable, Sendable {
     mutating func failed(at now: Duration) {
         begunAt = nil
         progressAt = nil
+        isMerging = false
         failedAt = now
     }
 }

@@ -72,9 +72,11 @@ public final class Lister: Sendable {
         }
     }
 
-    /// When the listing of a directory that is under way last got on, by the monotonic clock; nil if there is none.
+    /// When the store was last heard of in the listing of a directory that is under way, by the monotonic clock; nil if
+    /// there is none.
     public func lastProgress(of directory: InodeNumber) -> Duration? {
-        state.withLock { $0.directories[directory]?.lastProgress }
+        let now = time.monotonic
+        return state.withLock { $0.directories[directory]?.lastProgress(at: now) }
     }
 
     /// A directory that was made here has no names in the bucket but those made here.
@@ -141,10 +143,11 @@ public final class Lister: Sendable {
                 time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil)
             var continuation: String?
             repeat {
+                note(directory) { $0.asked(at: $1) }
                 let page = try await store.list(
                     prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
+                note(directory) { $0.received(at: $1) }
                 try apply(&merge) { try $0.apply(page, in: $1) }
-                note(directory) { $0.progressed(at: $1) }
                 continuation = page.continuation
             } while continuation != nil
             try apply(&merge) { try $0.finish(in: $1) }

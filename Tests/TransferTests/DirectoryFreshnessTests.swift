@@ -104,7 +104,7 @@ import Testing
     private static func listedSlowly(pages: Int) -> DirectoryFreshness {
         var freshness = DirectoryFreshness()
         freshness.began(at: .seconds(100))
-        for _ in 0..<pages { freshness.progressed(at: .seconds(110)) }
+        for _ in 0..<pages { freshness.received(at: .seconds(110)) }
         freshness.succeeded(at: .seconds(130))
         return freshness
     }
@@ -130,14 +130,18 @@ import Testing
         #expect(ask(freshness, at: .seconds(411)) == .knownAndList)
     }
 
-    @Test func progressIsThatOfTheListingUnderWay() {
+    @Test func theStoreIsSilentOnlyWhileItIsAsked() {
         var freshness = DirectoryFreshness()
-        freshness.progressed(at: .seconds(1))
-        #expect(freshness.lastProgress == nil)
+        freshness.received(at: .seconds(1))
+        #expect(freshness.lastProgress(at: .seconds(1)) == nil)
         freshness.began(at: .seconds(2))
-        freshness.progressed(at: .seconds(3))
-        #expect(freshness.lastProgress == .seconds(3))
-        freshness.failed(at: .seconds(4))
-        #expect(freshness.lastProgress == nil && !freshness.isUnderWay)
+        #expect(freshness.lastProgress(at: .seconds(9)) == .seconds(2))
+        freshness.received(at: .seconds(9))
+        #expect(freshness.lastProgress(at: .seconds(90)) == .seconds(90))
+        freshness.asked(at: .seconds(91))
+        #expect(freshness.lastProgress(at: .seconds(95)) == .seconds(91))
+        freshness.received(at: .seconds(96))
+        freshness.failed(at: .seconds(97))
+        #expect(freshness.lastProgress(at: .seconds(98)) == nil && !freshness.isUnderWay)
     }
 }

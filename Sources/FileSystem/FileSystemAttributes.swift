@@ -69,6 +69,7 @@ extension FileSystem {
             try transaction.update(row)
             return row
         }
+        if let permissions = change.permissions, permissions & 0o6000 != 0 { watchSetID(of: number) }
         let isHeldLocally = inode.pending.contains(.content) || cache.openFile(number) != nil
         if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
@@ -99,6 +100,12 @@ extension FileSystem {
         var change = AttributeChange()
         change.permissions = permissions
         try changeRow(of: number, change)
+    }
+
+    /// The next write through each open handle takes the bits away that the file has now.
+    private func watchSetID(of number: InodeNumber) {
+        let handles = table.withLock { table in table.files.values.filter { $0.file.inode == number } }
+        for handle in handles { handle.mustDropSetID.store(true, ordering: .relaxed) }
     }
 
     /// Nil if there is nothing to take away.

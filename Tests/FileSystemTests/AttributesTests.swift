@@ -62,9 +62,8 @@ import struct SystemPackage.Errno
             for _ in 0..<100 { await Task.yield() }
         }
         #expect(world.faulty.calls(.copy) == 0)
-        while try await world.driver.extendedAttribute("a", "user.sluice.state") != "clean" {
-            world.time.advance(by: .milliseconds(100))
-            await Task.yield()
+        try await waitUntil(step: { world.time.advance(by: .milliseconds(100)) }) {
+            try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
         }
         #expect(world.faulty.calls(.copy) == 1)
     }
@@ -169,9 +168,8 @@ import struct SystemPackage.Errno
         let world = try World { $0.metadata = policy }
         world.faulty.script(.put, .lostAnswer)
         try await world.driver.writeFile("a", "content")
-        while try await world.driver.extendedAttribute("a", "user.sluice.state") != "clean" {
-            world.time.advance(by: .milliseconds(100))
-            await Task.yield()
+        try await waitUntil(step: { world.time.advance(by: .milliseconds(100)) }) {
+            try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
         }
         #expect(world.store.text("a") == "content")
         #expect(world.faulty.calls(.copy) == 0)
@@ -208,7 +206,7 @@ import struct SystemPackage.Errno
         try await world.driver.writeFile("a", "one")
         await world.time.waitForSleepers()
         world.time.advance(by: .seconds(1))
-        while try await world.driver.extendedAttribute("a", "user.sluice.state") != "uploading" { await Task.yield() }
+        try await waitUntil { try await world.driver.extendedAttribute("a", "user.sluice.state") == "uploading" }
     }
 
     @Test func theRootHasNoObjectOfItsOwn() async throws {

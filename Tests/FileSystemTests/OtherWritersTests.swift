@@ -62,7 +62,7 @@ import struct SystemPackage.Errno
         world.time.advance(by: .seconds(5))
         world.store.set("a", "1")
         for _ in 0..<50 { _ = try await driver.exists("b") }
-        while try await !driver.exists("a") { await Task.yield() }
+        try await waitUntil { try await driver.exists("a") }
         #expect(world.faulty.calls(.list) == listings + 1)
     }
 
@@ -111,7 +111,7 @@ import struct SystemPackage.Errno
         #expect(try await !driver.exists("b"))
         world.time.advance(by: .seconds(5))
         #expect(try await driver.exists("a"))
-        while try await !driver.exists("b") { await Task.yield() }
+        try await waitUntil { try await driver.exists("b") }
     }
 
     @Test func whatIsNotSentYetIsNotAskedFor() async throws {
@@ -144,7 +144,7 @@ import struct SystemPackage.Errno
         async let names = driver.list("")
         for page in 0..<3 {
             await world.time.waitForSleepers(2)
-            while world.faulty.calls(.list) <= page { await Task.yield() }
+            try await waitUntil { world.faulty.calls(.list) > page }
             await world.time.waitForSleepers(2)
             world.time.advance(by: .seconds(8))
         }
@@ -168,7 +168,7 @@ import struct SystemPackage.Errno
         world.store.set("a", "new")
         await #expect(throws: Errno.staleNFSFileHandle) { try await driver.read(handle) }
         driver.fileSystem.release(handle)
-        while try await driver.readFile("a") != "new" { await Task.yield() }
+        try await waitUntil { try await driver.readFile("a") == "new" }
     }
 
     @Test func anObjectReplacedSinceItWasListedIsFoundAllTheSame() async throws {

@@ -4,7 +4,7 @@ import Platform
 import TestKit
 import Testing
 
-@Suite struct AttributeTests {
+@Suite struct TimesAndSetIDTests {
     let world: World
     var driver: FileSystemDriver { world.driver }
 
@@ -28,6 +28,14 @@ import Testing
         }
         #expect(seen.accessed == Timestamp(seconds: 1_000_000_000))
         #expect(seen.modified == Timestamp(seconds: 4_294_967_296))
+    }
+
+    @Test func aWriteTakesSetIDBitsAwayThatCameAfterTheOpen() async throws {
+        let handle = try await driver.create("file")
+        defer { driver.fileSystem.release(handle) }
+        _ = try await change("file") { $0.permissions = 0o6755 }
+        try driver.write(handle, "bytes")
+        #expect(try await driver.stat("file").permissions == 0o755)
     }
 
     @Test(arguments: [InodeKind.file, .pipe, .socket, .characterDevice, .blockDevice])

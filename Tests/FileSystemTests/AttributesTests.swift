@@ -62,8 +62,9 @@ import struct SystemPackage.Errno
             for _ in 0..<100 { await Task.yield() }
         }
         #expect(world.faulty.calls(.copy) == 0)
-        try await waitUntil(step: { world.time.advance(by: .milliseconds(100)) }) {
-            try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
+        try await waitUntil {
+            world.time.advance(by: .milliseconds(100))
+            return try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
         }
         #expect(world.faulty.calls(.copy) == 1)
     }
@@ -168,8 +169,9 @@ import struct SystemPackage.Errno
         let world = try World { $0.metadata = policy }
         world.faulty.script(.put, .lostAnswer)
         try await world.driver.writeFile("a", "content")
-        try await waitUntil(step: { world.time.advance(by: .milliseconds(100)) }) {
-            try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
+        try await waitUntil {
+            world.time.advance(by: .milliseconds(100))
+            return try await world.driver.extendedAttribute("a", "user.sluice.state") == "clean"
         }
         #expect(world.store.text("a") == "content")
         #expect(world.faulty.calls(.copy) == 0)

@@ -14,8 +14,10 @@ final class InodeRows: Sendable {
         /// Used lately; when it is half of the limit, it becomes `older`, and what was older is forgotten.
         var newer: [InodeNumber: Inode] = [:]
         var older: [InodeNumber: Inode] = [:]
-        /// Changed by the transaction under way: the row as it is now, nil if only the database knows.
-        var changed: [InodeNumber: Inode?] = [:]
+        /// Changed by the transaction under way.
+        var changed: Set<InodeNumber> = []
+        /// Of these, rows as they are now; of the others, only the database knows.
+        var written: [InodeNumber: Inode] = [:]
 
         mutating func keep(_ inode: Inode) {
             if newer.count >= InodeRows.limit / 2 {
@@ -45,38 +47,50 @@ final class InodeRows: Sendable {
 
     /// The row as the transaction under way sees it; nil if the database has to be asked.
     func current(_ number: InodeNumber) -> Inode? {
-        if let changed = state.withLock({ $0.changed[number] }) { return changed }
-        return committed(number)
+        let (isChanged, written) = state.withLock { ($0.changed.contains(number), $0.written[number]) }
+        return isChanged ? written : committed(number)
     }
 
     /// What the transaction under way read from the database.
     func wasRead(_ inode: Inode) {
         state.withLock { state in
-            if state.changed[inode.number] == nil { state.keep(inode) } else { state.changed[inode.number] = inode }
+            if state.changed.contains(inode.number) {
+                state.written[inode.number] = inode
+            } else {
+                state.keep(inode)
+            }
         }
     }
 
     /// The transaction under way wrote the row; told after the database was.
     func wasWritten(_ inode: Inode) {
-        state.withLock { $0.changed[inode.number] = .some(inode) }
+        state.withLock { state in
+            state.changed.insert(inode.number)
+            state.written[inode.number] = inode
+        }
     }
 
     /// The database changed the row, however that came about.
     func hasChanged(_ number: InodeNumber) {
-        state.withLock { $0.changed[number] = .some(nil) }
+        state.withLock { state in
+            state.changed.insert(number)
+            if !state.written.isEmpty { state.written[number] = nil }
+        }
     }
 
     func commit() {
         state.withLock { state in
-            for (number, inode) in state.changed {
-                state.forget(number)
-                if let inode { state.keep(inode) }
-            }
+            for number in state.changed { state.forget(number) }
+            for inode in state.written.values { state.keep(inode) }
             state.changed.removeAll(keepingCapacity: state.changed.count < 64)
+            state.written.removeAll(keepingCapacity: state.written.count < 64)
         }
     }
 
     func rollBack() {
-        state.withLock { $0.changed = [:] }
+        state.withLock { state in
+            state.changed = []
+            state.written = [:]
+        }
     }
 }

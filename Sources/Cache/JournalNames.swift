@@ -117,6 +117,16 @@ extension JournalTransaction {
         )
         """
 
+    /// The directories at and below one, with the lengths of their paths relative to it, a slash before each name.
+    private static let directories = """
+        WITH RECURSIVE directories(ino, length) AS (
+            SELECT ?, 0 UNION ALL
+            SELECT inode.ino, directories.length + 1 + LENGTH(CAST(dentry.name AS BLOB))
+            FROM directories JOIN dentry ON dentry.parent = directories.ino JOIN inode ON inode.ino = dentry.ino
+            WHERE inode.kind = \(InodeKind.directory.rawValue)
+        )
+        """
+
     /// An inode and all below it.
     public func subtree(of top: InodeNumber) throws -> [InodeNumber] {
         try numbers(Self.subtree + " SELECT ino FROM subtree", [top.sql])
@@ -133,8 +143,8 @@ extension JournalTransaction {
     /// Directories at or below `top` whose names in the bucket were never listed whole.
     public func unlistedDirectories(under top: InodeNumber) throws -> [InodeNumber] {
         try numbers(
-            Self.subtree + """
-                SELECT ino FROM inode WHERE ino IN subtree AND kind = ?
+            Self.directories + """
+                SELECT ino FROM inode WHERE ino IN (SELECT ino FROM directories) AND kind = ?
                 AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = inode.ino)
                 """, [top.sql, InodeKind.directory.rawValue])
     }
@@ -154,15 +164,13 @@ extension JournalTransaction {
         return found
     }
 
-    /// The longest path below `top`, relative to it, in bytes; 0 if it has no children.
+    /// The longest path below `top`, relative to it, a slash before each name, in bytes; 0 if it has no children.
     public func longestPath(under top: InodeNumber) throws -> Int {
-        let sql = """
-            WITH RECURSIVE subtree(ino, length) AS (
-                SELECT ?, 0 UNION ALL
-                SELECT dentry.ino, subtree.length + 1 + LENGTH(CAST(dentry.name AS BLOB))
-                FROM dentry JOIN subtree ON dentry.parent = subtree.ino
-            ) SELECT MAX(length) FROM subtree
-            """
+        let sql =
+            Self.directories + """
+                SELECT MAX(directories.length + 1 + LENGTH(CAST(dentry.name AS BLOB)))
+                FROM directories JOIN dentry ON dentry.parent = directories.ino
+                """
         return Int(try number(sql, [top.sql]) ?? 0)
     }
 

@@ -102,7 +102,7 @@ def test_a_forked_child_that_ends_does_not_close_for_its_parent(file_bucket, mak
 
 # struct posix_acl_xattr_header and entries: owner rw-, group r--, others nothing (linux/posix_acl_xattr.h).
 NO_ID = 0xFFFFFFFF
-ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, right, NO_ID) for tag, right in ((1, 6), (4, 4), (32, 0)))
+ACL = struct.pack("<IHHIHHIHHI", 2, 1, 6, NO_ID, 4, 4, NO_ID, 32, 0, NO_ID)
 
 
 @pytest.mark.parametrize("value", [ACL, b""], ids=["acl", "empty"])

@@ -256,7 +256,7 @@ while position < 200 * 40:
 """
 
 
-def test_a_reader_polls_a_log_that_grows_by_synced_records(twin):
+def test_a_reader_polls_a_log_that_grows_by_synced_records(local_twin):
     """As TensorBoard does with its event files, which their writer flushes after each event."""
 
     def work(place):
@@ -272,8 +272,8 @@ def test_a_reader_polls_a_log_that_grows_by_synced_records(twin):
         output, _ = reader.communicate(timeout=60)
         assert reader.returncode == 0 and output.endswith(b"8000\n")
 
-    twin.same(work)
-    twin.arrives()
+    local_twin.same(work)
+    local_twin.arrives()
 
 
 def test_tail_follows_a_file_over_its_replacement(local_twin):

@@ -68,6 +68,7 @@ def test_sqlite_takes_back_what_a_killed_program_left_half_done(local_twin, mode
         place.run("sqlite3", "-bail", "db", stdin=f"PRAGMA journal_mode={mode};\n{FILL}")
         before = place.run("sqlite3", "db", CHECK)
         place.run(sys.executable, "-c", DIE, "db", status=-signal.SIGKILL, told=False)
+        assert (place / ("db-wal" if mode == "wal" else "db-journal")).stat().st_size > 0
         return before
 
     twin = local_twin
@@ -83,7 +84,7 @@ def test_sqlite_takes_back_what_a_killed_program_left_half_done(local_twin, mode
 COUNT = """
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
-for _ in range(40):
+for _ in range(25):
     database.execute("BEGIN IMMEDIATE")
     (value,) = database.execute("SELECT value FROM counter").fetchone()
     database.execute("UPDATE counter SET value = ?", (value + 1,))
@@ -101,7 +102,7 @@ def test_three_processes_count_together_in_sqlite(local_twin, mode):
     database.close()
     counters = [subprocess.Popen([sys.executable, "-c", COUNT, path]) for _ in range(3)]
     assert [counter.wait(60) for counter in counters] == [0, 0, 0]
-    assert local_twin.mounted.run("sqlite3", "db", "SELECT value FROM counter; PRAGMA integrity_check") == "120\nok\n"
+    assert local_twin.mounted.run("sqlite3", "db", "SELECT value FROM counter; PRAGMA integrity_check") == "75\nok\n"
     local_twin.arrives()
 
 

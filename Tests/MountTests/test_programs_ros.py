@@ -19,7 +19,7 @@ while not topic.get_num_connections():
     rospy.sleep(0.02)
 for index in range(300):
     topic.publish(String(data="message %d " % index + "x" * 2000))
-    rospy.sleep(0.002)
+    rospy.sleep(0.001)
 rospy.sleep(0.5)
 """
 
@@ -39,7 +39,7 @@ def ros(tmp_path_factory):
     with open(directory / "roscore.log", "wb") as log:
         roscore = subprocess.Popen(["roscore", "-p", str(port)], env=environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: "/rosout" in system_state(environment), f"roscore answers (see {directory})", timeout=60, interval=0.2)
+        wait_until(lambda: "/rosout" in system_state(environment), f"roscore answers (see {directory})", timeout=60)
         yield environment
     finally:
         stop(roscore)

@@ -37,7 +37,7 @@ def test_fio_reads_back_what_it_wrote(local_twin, engine):
     local_twin.arrives()
 
 
-def test_fio_verifies_in_another_mount_what_it_wrote(twin):
+def test_fio_verifies_in_another_mount_what_it_wrote(local_twin):
     def verify(place):
         again = [word.replace("randwrite", "read").replace("4k-64k", "16k-16k") for word in JOB]
         place.run("fio", "--name=job", "--directory=.", *again, "--ioengine=psync", told=False)
@@ -46,8 +46,8 @@ def test_fio_verifies_in_another_mount_what_it_wrote(twin):
         words = [word.replace("4k-64k", "16k-16k") for word in JOB]
         place.run("fio", "--name=job", "--directory=.", *words, "--ioengine=psync", told=False)
 
-    twin.same(work, varies=["job.*"])
-    twin.arrives(verify)
+    local_twin.same(work, varies=["job.*"])
+    local_twin.arrives(verify)
 
 
 # Stressors and how many of their operations; those of a group run at once, each in its own directory.

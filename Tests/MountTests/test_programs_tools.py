@@ -308,7 +308,9 @@ def test_make_builds_what_changed_and_nothing_else(local_twin):
 
 def test_flock_keeps_others_out_and_its_file_is_an_empty_object(local_twin):
     def work(place):
-        holder = subprocess.Popen(["flock", place / "lock", "sleep", "60"], start_new_session=True)
+        # With --close the lock is that of flock alone, and gone as soon as flock is.
+        command = ["flock", "--close", place / "lock", "sleep", "60"]
+        holder = subprocess.Popen(command, start_new_session=True)
         try:
             held = lambda: subprocess.run(["flock", "-n", place / "lock", "true"]).returncode == 1
             wait_until(held, "the lock is held")

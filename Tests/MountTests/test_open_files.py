@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -124,3 +125,29 @@ def test_acls_are_refused_and_never_ignored(mount, value):
         assert os.listxattr(path) == []
     assert file.stat().st_mode & 0o777 == 0o644
     assert directory.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_open_that_races_with_a_rename_over_its_name_finds_the_old_or_the_new_file(file_bucket, make_mount):
+    mount = make_mount(file_bucket).start()
+    target, end, failures, seen = mount.path / "target", threading.Event(), [], set()
+    target.write_text("0")
+
+    def look():
+        while not end.is_set():
+            try:
+                seen.add(target.read_text())
+            except OSError as error:
+                failures.append(error)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for index in range(1, 301):
+        (mount.path / "new").write_text(str(index))
+        (mount.path / "new").rename(target)
+    end.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert seen <= {str(index) for index in range(301)}, "an open file is one version, never empty and never a mixture"
+    assert target.read_text() == "300"

@@ -540,6 +540,8 @@ ODD_NAMES = [
     "quotes ' and \" and `",
     "~tilde",
     "tab\there",
+    "new\nline",
+    "bell\x07 and delete\x7f",
     "-rf",
     "trailing.",
     "...",

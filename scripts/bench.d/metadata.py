@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.stores import DirectoryBucket
 HERE = Path(__file__).resolve().parent
 # Debian and Ubuntu ship it with libfuse3-dev.
 PASS_THROUGH = Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
+# In three rounds fewer than the 20,000 open files that many machines allow.
 FILES = 5_000
 FILE_SIZE = 8 << 10
 STAT_FILES = 2_000
@@ -54,6 +56,9 @@ class PassThrough:
     def __enter__(self):
         options = f"source={self.source},cache=auto,timeout=1.0"
         self.process = subprocess.Popen([self.program, "-f", "-o", options, self.path], start_new_session=True)
+        # It keeps a descriptor for every file that the kernel knows.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (most, most))
         wait_until(lambda: is_mounted(self.path), "the pass-through file system mounts", timeout=30)
         return self
 

@@ -61,8 +61,15 @@ let package = Package(
             swiftSettings: strict),
 
         .target(
-            name: "TestKit", dependencies: ["Platform", "ObjectStore", system], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["Platform", "ObjectStore", "CLinux", system], path: "Tests/TestKit",
             swiftSettings: strict),
+        .target(
+            name: "WorldKit",
+            dependencies: [
+                "Fuse", "FileSystem", "Transfer", "Cache", "ObjectStore", "Platform", "TestKit", "CLinux", logging,
+                system,
+            ],
+            path: "Tests/WorldKit", swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit", system], swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "Platform", "TestKit", system],
@@ -80,7 +87,7 @@ let package = Package(
         .testTarget(
             name: "FileSystemTests",
             dependencies: [
-                "FileSystem", "Transfer", "Cache", "ObjectStore", "Platform", "TestKit", logging, system,
+                "FileSystem", "Cache", "ObjectStore", "Platform", "TestKit", "WorldKit", system,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -69,10 +69,16 @@ extension FileSystem {
             try transaction.update(row)
             return row
         }
-        if let permissions = change.permissions, permissions & 0o6000 != 0 { watchSetID(of: number) }
+        if inode.permissions & 0o6000 != 0 { noticeSetID(of: number) }
         let isHeldLocally = inode.pending.contains(.content) || cache.openFile(number) != nil
         if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
+    }
+
+    /// The next write through any handle takes the bits away again.
+    private func noticeSetID(of number: InodeNumber) {
+        let files = table.withLock { $0.files.values.filter { $0.file.inode == number } }
+        for file in files { file.mustDropSetID.store(true, ordering: .relaxed) }
     }
 
     /// Objects exist whose metadata differ now; what is not in the bucket yet will carry them when it goes.
@@ -100,12 +106,6 @@ extension FileSystem {
         var change = AttributeChange()
         change.permissions = permissions
         try changeRow(of: number, change)
-    }
-
-    /// The next write through each open handle takes the bits away that the file has now.
-    private func watchSetID(of number: InodeNumber) {
-        let handles = table.withLock { table in table.files.values.filter { $0.file.inode == number } }
-        for handle in handles { handle.mustDropSetID.store(true, ordering: .relaxed) }
     }
 
     /// Nil if there is nothing to take away.

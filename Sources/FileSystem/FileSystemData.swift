@@ -12,6 +12,8 @@ extension FileSystem {
     ) throws(Errno) -> (Entry, OpenedFile) {
         let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
         let opened = try openFile(inode, mode, isNew: true)
+        // No writer's close will send it.
+        if !mode.contains(.write) { writeback.schedule(inode.number, after: options.uploadDelay) }
         return (entry(inode), opened)
     }
 
@@ -41,6 +43,7 @@ extension FileSystem {
         do {
             let file = try handle(opened.handle).file
             if file.status.size > 0 || !file.isDirty { try file.truncate(to: 0) }
+            try dropSetID(number)
         } catch {
             release(opened.handle)
             throw failure(error)

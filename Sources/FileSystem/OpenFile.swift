@@ -6,7 +6,8 @@ import Transfer
 final class OpenFile: Sendable {
     let file: CachedFile
     let mode: OpenMode
-    /// The file had set-user-ID or set-group-ID bits when it was opened: the first write takes them away.
+    /// The file got set-user-ID or set-group-ID bits, before it was opened or since the last write, which the next one
+    /// takes away.
     let mustDropSetID: Atomic<Bool>
 
     let readAhead = Mutex(ReadAhead())

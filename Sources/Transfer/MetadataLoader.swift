@@ -49,11 +49,8 @@ public final class MetadataLoader: Sendable {
             if metadata.kind == .symbolicLink { target = try await self.target(of: remote) }
             try journal.write { transaction in
                 guard var current = try transaction.inode(number), current.remote == remote else { return }
-                apply(metadata, target: target, to: &current)
+                try apply(metadata, target: target, to: &current, in: transaction)
                 try transaction.update(current)
-                for (name, value) in metadata.extendedAttributes {
-                    try transaction.setExtendedAttribute(name, to: value, of: number)
-                }
             }
             return nil
         } catch {
@@ -71,7 +68,7 @@ public final class MetadataLoader: Sendable {
             else { return }
             if let info {
                 current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
-                apply(PosixMetadata(decoding: info.metadata), target: nil, to: &current)
+                try apply(PosixMetadata(decoding: info.metadata), target: nil, to: &current, in: transaction)
             }
             current.isMetadataKnown = true
             try transaction.update(current)
@@ -80,7 +77,9 @@ public final class MetadataLoader: Sendable {
     }
 
     /// What was changed here since is newer than what the object says.
-    private func apply(_ metadata: PosixMetadata, target: String?, to inode: inout Inode) {
+    private func apply(
+        _ metadata: PosixMetadata, target: String?, to inode: inout Inode, in transaction: JournalTransaction
+    ) throws {
         guard !inode.isMetadataKnown else { return }
         inode.isMetadataKnown = true
         switch metadata.kind {
@@ -99,6 +98,9 @@ public final class MetadataLoader: Sendable {
         inode.modified = metadata.modified ?? inode.modified
         inode.changed = metadata.changed ?? inode.modified
         inode.accessed = metadata.accessed ?? inode.modified
+        for (name, value) in metadata.extendedAttributes {
+            try transaction.setExtendedAttribute(name, to: value, of: inode.number)
+        }
     }
 
     private func target(of remote: RemoteObject) async throws -> String {

@@ -14,6 +14,8 @@ final class Reconciler: Sendable {
     struct Settings: Sendable {
         /// In the names of conflict copies.
         var host: String
+        /// For objects of others that are learnt of by a conflict.
+        var defaults: RemoteDefaults
         /// Larger files go in parts, bytes.
         var singlePutLimit = PartPlan.defaultSinglePutLimit
         /// Smallest part wished for, bytes.

@@ -13,7 +13,8 @@ extension Reconciler {
         let suffix = ".conflict-\(Self.plain(settings.host))-\(CalendarTime(now).basic)"
         let sequence = journal.nextSequence()
         let changes = try journal.write { transaction in
-            try transaction.keepBoth(number, at: key, theirs: info, suffix: suffix, time: now, sequence: sequence)
+            try transaction.keepBoth(
+                number, at: key, theirs: info, settings.defaults, suffix: suffix, time: now, sequence: sequence)
         }
         guard !changes.isEmpty else { return }
         logger.warning("conflict: both versions are kept", metadata: ["key": "\(key)"])
@@ -31,6 +32,7 @@ extension JournalTransaction {
         _ number: InodeNumber,
         at key: ObjectKey,
         theirs info: ObjectInfo,
+        _ defaults: RemoteDefaults,
         suffix: String,
         time: Timestamp,
         sequence: Int64
@@ -46,7 +48,7 @@ extension JournalTransaction {
         inode.attempt = nil
         try update(inode)
         try removeTombstone(at: key)
-        let theirs = try insert(info, like: target(of: inode), sequence: sequence)
+        let theirs = try insert(info, defaults, sequence: sequence)
         try link(name, in: parent, to: theirs.number)
         try record(
             JournalEvent(
@@ -74,16 +76,16 @@ extension JournalTransaction {
         throw CacheError.corrupt("no name is left for a conflict copy of \(name)")
     }
 
-    /// An inode for an object that is in the bucket; what its metadata does not say is as in `model`.
-    private func insert(_ info: ObjectInfo, like model: Inode, sequence: Int64) throws -> Inode {
+    /// An inode for an object that is in the bucket; what its metadata does not say is as for any other.
+    private func insert(_ info: ObjectInfo, _ defaults: RemoteDefaults, sequence: Int64) throws -> Inode {
         let said = PosixMetadata(decoding: info.metadata)
         let inode = try insertInode { number in
             var inode = Inode(
                 number: number,
                 kind: .file,
-                permissions: said.permissions ?? model.permissions,
-                userID: said.userID ?? model.userID,
-                groupID: said.groupID ?? model.groupID,
+                permissions: said.permissions ?? defaults.filePermissions,
+                userID: said.userID ?? defaults.userID,
+                groupID: said.groupID ?? defaults.groupID,
                 time: said.modified ?? info.lastModified
             )
             inode.size = info.size

@@ -84,6 +84,7 @@ public final class Writeback: Sendable {
             cache: cache,
             settings: Reconciler.Settings(
                 host: configuration.host,
+                defaults: configuration.defaults,
                 singlePutLimit: configuration.singlePutLimit,
                 partSize: configuration.partSize,
                 partConcurrency: configuration.partConcurrency,

@@ -2,6 +2,8 @@
 public struct WritebackConfiguration: Sendable {
     /// In the names of conflict copies.
     public var host: String
+    /// For objects of others that are learnt of by a conflict.
+    public var defaults: RemoteDefaults
     /// From the last close or change of a file to its upload, so that what is closed and opened in a row is sent once.
     public var uploadDelay = Duration.seconds(1)
     /// Files worked on at once.
@@ -18,7 +20,8 @@ public struct WritebackConfiguration: Sendable {
     /// Attributes that objects get.
     public var metadata = MetadataPolicy.full
 
-    public init(host: String) {
+    public init(host: String, defaults: RemoteDefaults) {
         self.host = host
+        self.defaults = defaults
     }
 }

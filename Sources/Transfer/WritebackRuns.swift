@@ -81,11 +81,21 @@ extension Writeback {
         do {
             let outcome = try await reconciler.reconcile(number, isUrgent: isUrgent, progress: progress)
             ended(number, outcome)
+            if outcome == .done { try scheduleFurtherNames(of: number) }
         } catch {
             failed(number, error)
         }
         self.progress.fire()
         advance()
+    }
+
+    /// Their objects are copies of the one that is in the bucket now.
+    private func scheduleFurtherNames(of number: InodeNumber) throws {
+        let pending = try journal.read { transaction -> [InodeNumber] in
+            guard let inode = try transaction.inode(number), inode.linkCount > 1 else { return [] }
+            return try transaction.aliases(of: number).filter { !$0.pending.isEmpty }.map(\.number)
+        }
+        if !pending.isEmpty { schedule(pending, after: .zero) }
     }
 
     private func ended(_ number: InodeNumber, _ outcome: Reconciler.Outcome) {

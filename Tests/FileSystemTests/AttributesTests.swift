@@ -8,6 +8,8 @@ import Transfer
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// Attributes of files on their way to the bucket, and what a file tells of its object.
 @Suite struct AttributesTests {
     private static func modified(_ seconds: Int64) -> AttributeChange {

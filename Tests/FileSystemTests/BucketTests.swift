@@ -7,6 +7,8 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// What is in the bucket, seen through the file system, with and without a way to it.
 @Suite struct BucketTests {
     let world: World
@@ -85,6 +87,12 @@ import struct SystemPackage.Errno
         #expect(world.store.info(ObjectKey("a"))?.metadata["mode"] == "33188")
     }
 
+    @Test func aFileCreatedForReadingBecomesAnEmptyObject() async throws {
+        driver.fileSystem.release(try await driver.create("lock", .read))
+        world.time.advance(by: .seconds(2))
+        #expect(await eventually { world.store.text("lock") == "" })
+    }
+
     @Test func aRenameOfAnUploadedFileMovesItsObject() async throws {
         try await driver.writeFile("a", "one")
         try await world.drain()
@@ -148,6 +156,19 @@ import struct SystemPackage.Errno
         #expect(try await other.driver.stat("d/a").permissions == 0o644)
     }
 
+    @Test func extendedAttributesOfFilesAndDirectoriesAreSeenByANewMount() async throws {
+        let calls = LayerCalls(driver)
+        try await calls.writeFile("file", "1")
+        try await calls.makeDirectory("dir")
+        for path in ["file", "dir"] {
+            try await calls.setAttribute(path, "user.k", to: [1, 2], .create)
+        }
+        try await world.drain()
+        let other = LayerCalls(try World(store: world.store).driver)
+        #expect(try await other.attribute("file", "user.k") == [1, 2])
+        #expect(try await other.attribute("dir", "user.k") == [1, 2])
+    }
+
     @Test func twoWritersOfOneNameBothKeepTheirBytes() async throws {
         world.store.set("a", "original")
         _ = try await driver.readFile("a")
@@ -160,5 +181,17 @@ import struct SystemPackage.Errno
         #expect(names.count == 2)
         #expect(world.store.text(conflict) == "ours")
         #expect(try await driver.readFile("a") == "theirs")
+    }
+
+    @Test func theOthersVersionOfAConflictGetsNoAttributesOfOurs() async throws {
+        let calls = LayerCalls(driver)
+        world.store.set("a", "original")
+        try await calls.chmod("a", 0o600)
+        try await calls.writeFile("a", "ours")
+        world.store.set("a", "theirs")
+        try await world.drain()
+        let status = try await calls.status("a")
+        #expect(status.permissions == 0o644 && status.userID == 0 && status.groupID == 0)
+        #expect(try await calls.readFile("a") == "theirs")
     }
 }

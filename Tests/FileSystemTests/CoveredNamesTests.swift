@@ -6,6 +6,8 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// An object whose key is a directory as well is reached under a name with a suffix.
 @Suite struct CoveredNamesTests {
     let world: World

@@ -6,42 +6,47 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// Bytes and attributes.
 @Suite struct DataTests {
-    let world: World
-    let driver: FileSystemDriver
-
-    init() async throws {
-        world = try World()
-        driver = world.driver
+    @Test(arguments: Stage.allCases)
+    func holesReadAsZeros(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let file = try await calls.create("a")
+            try await calls.write(file, "x", at: 3)
+            #expect(try await calls.read(file) == "\0\0\0x")
+            #expect(try await calls.read(file, at: 4) == "")
+            #expect(try await calls.read(file, at: 100) == "")
+            try await calls.close(file)
+        }
     }
 
-    @Test func holesReadAsZeros() async throws {
-        let handle = try await driver.create("a")
-        try driver.write(handle, "x", at: 3)
-        #expect(try await driver.read(handle) == "\0\0\0x")
-        #expect(try await driver.read(handle, at: 4) == "")
-        #expect(try await driver.read(handle, at: 100) == "")
+    @Test(arguments: Stage.allCases)
+    func truncationCutsAndExtendsWithZeros(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "abcdef")
+            try await calls.truncate("a", to: 2)
+            try await calls.truncate("a", to: 4)
+            #expect(try await calls.readFile("a") == "ab\0\0")
+            await #expect(throws: Errno.invalidArgument) { try await calls.truncate("a", to: -1) }
+        }
     }
 
-    @Test func truncationCutsAndExtendsWithZeros() async throws {
-        try await driver.writeFile("a", "abcdef")
-        try await resize("a", to: 2)
-        try await resize("a", to: 4)
-        #expect(try await driver.readFile("a") == "ab\0\0")
-        await #expect(throws: Errno.invalidArgument) { try await resize("a", to: -1) }
-    }
-
-    @Test func openingWithTruncationEmptiesTheFile() async throws {
-        try await driver.writeFile("a", "abcdef")
-        let handle = try await driver.open("a", [.write, .truncate])
-        #expect(try await driver.stat("a").size == 0)
-        try driver.write(handle, "x")
-        driver.fileSystem.release(handle)
-        #expect(try await driver.readFile("a") == "x")
+    @Test(arguments: Stage.allCases)
+    func openingWithTruncationEmptiesTheFile(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "abcdef")
+            let file = try await calls.open("a", [.write, .truncate])
+            #expect(try await calls.status("a").size == 0)
+            try await calls.write(file, "x")
+            try await calls.close(file)
+            #expect(try await calls.readFile("a") == "x")
+        }
     }
 
     @Test func onlyHandlesOpenForWritingWrite() async throws {
+        let driver = try World().driver
         try await driver.writeFile("a", "abc")
         let handle = try await driver.open("a", .read)
         #expect(throws: Errno.badFileDescriptor) { try driver.write(handle, "x") }
@@ -49,96 +54,118 @@ import struct SystemPackage.Errno
         await #expect(throws: Errno.badFileDescriptor) { try await driver.read(handle) }
     }
 
-    @Test func attributesAreKept() async throws {
-        let handle = try await driver.create("a", permissions: 0o640)
-        var change = AttributeChange()
-        change.permissions = 0o600
-        change.userID = 5
-        change.groupID = 6
-        change.modified = .at(Timestamp(seconds: 1000, nanoseconds: 123_456_789))
-        let inode = try await driver.stat("a").inode
-        _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
-        driver.fileSystem.release(handle)
-        let attributes = try await driver.stat("a")
-        #expect(attributes.permissions == 0o600 && attributes.userID == 5 && attributes.groupID == 6)
-        #expect(attributes.modified == Timestamp(seconds: 1000, nanoseconds: 123_456_789))
-    }
-
-    @Test func writingMovesTheModificationTimeAndChmodDoesNot() async throws {
-        let handle = try await driver.create("a")
-        let created = try await driver.stat("a")
-        world.time.setWall(Timestamp(seconds: 2_000_000_000))
-        try driver.write(handle, "x")
-        #expect(try await driver.stat("a").modified == Timestamp(seconds: 2_000_000_000))
-        world.time.setWall(Timestamp(seconds: 2_000_000_100))
-        var change = AttributeChange()
-        change.permissions = 0o600
-        _ = try driver.fileSystem.setAttributes(of: created.inode, change, caller: driver.caller)
-        let changed = try await driver.stat("a")
-        #expect(changed.modified == Timestamp(seconds: 2_000_000_000))
-        #expect(changed.changed == Timestamp(seconds: 2_000_000_100))
-    }
-
-    @Test func theFirstWriteTakesSetIDBitsAway() async throws {
-        try await driver.writeFile("a", "1")
-        let inode = try await driver.stat("a").inode
-        var change = AttributeChange()
-        change.permissions = 0o6755
-        _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
-        let handle = try await driver.open("a", .write)
-        #expect(try await driver.stat("a").permissions == 0o6755)
-        try driver.write(handle, "x")
-        #expect(try await driver.stat("a").permissions == 0o755)
-    }
-
-    @Test func cuttingAFileAndGivingItAwayTakeSetIDBitsAway() async throws {
-        try await driver.writeFile("a", "1")
-        let inode = try await driver.stat("a").inode
-        for change in [AttributeChange(size: 0), AttributeChange(userID: 5)] {
-            _ = try driver.fileSystem.setAttributes(
-                of: inode, AttributeChange(permissions: 0o6755), caller: driver.caller)
-            _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
-            #expect(try await driver.stat("a").permissions == 0o755)
+    @Test(arguments: Stage.allCases)
+    func attributesAreKept(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let (user, group) = stage.mayGiveAway ? (5, 6) : stage.owner
+            let file = try await calls.create("a", 0o640)
+            try await calls.chmod("a", 0o600)
+            try await calls.chown("a", user: user, group: group)
+            try await calls.setModified("a", seconds: 1000, nanoseconds: 123_456_789)
+            try await calls.close(file)
+            let status = try await calls.status("a")
+            #expect(status.permissions == 0o600 && status.userID == user && status.groupID == group)
+            #expect(status.modified == Timestamp(seconds: 1000, nanoseconds: 123_456_789))
         }
     }
 
-    @Test func extendedAttributesOfUsersAreKeptAndOthersRefused() async throws {
-        try await driver.writeFile("a", "1")
-        let inode = try await driver.stat("a").inode
-        let fileSystem = driver.fileSystem
-        try fileSystem.setExtendedAttribute("user.k", to: [1, 2], of: inode, mode: .create)
-        #expect(try fileSystem.extendedAttribute("user.k", of: inode) == [1, 2])
-        #expect(try fileSystem.extendedAttributeNames(of: inode) == ["user.k"])
-        #expect(throws: Errno.fileExists) {
-            try fileSystem.setExtendedAttribute("user.k", to: [], of: inode, mode: .create)
+    @Test(arguments: Stage.allCases)
+    func writingMovesTheModificationTimeAndChmodDoesNot(_ stage: Stage) async throws {
+        try await stage.run { world, calls in
+            let file = try await calls.create("a")
+            world.time.setWall(Timestamp(seconds: 2_000_000_000))
+            try await calls.write(file, "x")
+            #expect(try await calls.status("a").modified == Timestamp(seconds: 2_000_000_000))
+            world.time.setWall(Timestamp(seconds: 2_000_000_100))
+            try await calls.chmod("a", 0o600)
+            #expect(try await calls.status("a").modified == Timestamp(seconds: 2_000_000_000))
+            #expect(try await world.driver.stat("a").changed == Timestamp(seconds: 2_000_000_100))
+            try await calls.close(file)
         }
-        #expect(throws: Errno.noData) {
-            try fileSystem.setExtendedAttribute("user.none", to: [], of: inode, mode: .replace)
-        }
-        #expect(throws: Errno.noSpace) {
-            try fileSystem.setExtendedAttribute(
-                "user.big", to: Array(repeating: 0, count: 4000), of: inode, mode: .createOrReplace)
-        }
-        #expect(throws: Errno.notSupported) {
-            try fileSystem.setExtendedAttribute("system.posix_acl_access", to: [], of: inode, mode: .createOrReplace)
-        }
-        try fileSystem.removeExtendedAttribute("user.k", of: inode)
-        #expect(throws: Errno.noData) { try fileSystem.extendedAttribute("user.k", of: inode) }
-        #expect(try fileSystem.extendedAttributeNames(of: inode) == [])
     }
 
-    @Test func theMountsOptionsDecideWhatIsShown() async throws {
+    @Test(arguments: Stage.allCases)
+    func theFirstWriteTakesSetIDBitsAway(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "1")
+            try await calls.chmod("a", 0o6755)
+            let file = try await calls.open("a", .write)
+            #expect(try await calls.status("a").permissions == 0o6755)
+            try await calls.write(file, "x")
+            #expect(try await calls.status("a").permissions == 0o755)
+            try await calls.close(file)
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func writingThroughAHandleThatWasOpenBeforeTakesSetIDBitsAway(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let file = try await calls.create("a")
+            for _ in 0..<2 {
+                try await calls.chmod("a", 0o6755)
+                try await calls.write(file, "x")
+                #expect(try await calls.status("a").permissions == 0o755)
+            }
+            try await calls.close(file)
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func cuttingAFileAndGivingItAwayTakeSetIDBitsAway(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let (user, group) = stage.mayGiveAway ? (5, 6) : stage.owner
+            try await calls.writeFile("a", "1")
+            try await calls.chmod("a", 0o6755)
+            try await calls.truncate("a", to: 0)
+            #expect(try await calls.status("a").permissions == 0o755)
+            try await calls.chmod("a", 0o6755)
+            try await calls.close(calls.open("a", [.write, .truncate]))
+            #expect(try await calls.status("a").permissions == 0o755)
+            try await calls.chmod("a", 0o6755)
+            try await calls.chown("a", user: user, group: group)
+            #expect(try await calls.status("a").permissions == 0o755)
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func extendedAttributesOfUsersAreKeptAndOthersRefused(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "1")
+            try await calls.setAttribute("a", "user.k", to: [1, 2], .create)
+            #expect(try await calls.attribute("a", "user.k") == [1, 2])
+            #expect(try await calls.attributeNames("a") == ["user.k"])
+            await #expect(throws: Errno.fileExists) { try await calls.setAttribute("a", "user.k", to: [], .create) }
+            await #expect(throws: Errno.noData) { try await calls.setAttribute("a", "user.none", to: [], .replace) }
+            await #expect(throws: Errno.noSpace) {
+                try await calls.setAttribute("a", "user.big", to: Array(repeating: 0, count: 4000), .createOrReplace)
+            }
+            try await calls.removeAttribute("a", "user.k")
+            await #expect(throws: Errno.noData) { try await calls.attribute("a", "user.k") }
+            #expect(try await calls.attributeNames("a") == [])
+            let list = "system.posix_acl_access"
+            await #expect(throws: Errno.notSupported) {
+                try await calls.setAttribute("a", list, to: stage.emptyAccessList, .createOrReplace)
+            }
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func theMountsOptionsDecideWhatIsShown(_ stage: Stage) async throws {
         let world = try World {
             $0.userID = 11
             $0.groupID = 12
             $0.umask = 0o077
         }
-        try await world.driver.writeFile("a", "1")
-        let attributes = try await world.driver.stat("a")
-        #expect(attributes.userID == 11 && attributes.groupID == 12 && attributes.permissions == 0o600)
+        world.store.set("a", "1")
+        try await stage.run(world) { _, calls in
+            let status = try await calls.status("a")
+            #expect(status.userID == 11 && status.groupID == 12 && status.permissions == 0o600)
+        }
     }
 
     @Test func statisticsTellTheRealBudget() async throws {
+        let world = try World()
+        let driver = world.driver
         let before = try driver.fileSystem.statistics()
         #expect(before.availableBlocks * UInt64(before.blockSize) <= UInt64(world.cache.limits.limit))
         let handle = try await driver.create("a")
@@ -146,21 +173,9 @@ import struct SystemPackage.Errno
         let after = try driver.fileSystem.statistics()
         #expect(before.availableBlocks - after.availableBlocks >= 256)
     }
-
-    private func resize(_ path: String, to size: Int64) async throws {
-        var change = AttributeChange()
-        change.size = size
-        try await driver.with(path) {
-            _ = try driver.fileSystem.setAttributes(of: $0.inode, change, caller: driver.caller)
-        }
-    }
 }
 
-extension AttributeChange {
-    fileprivate init(permissions: UInt16? = nil, userID: UInt32? = nil, size: Int64? = nil) {
-        self.init()
-        self.permissions = permissions
-        self.userID = userID
-        self.size = size
-    }
+extension Stage {
+    /// An access control list of version 2 without an entry: the kernel looks at the form before it asks.
+    fileprivate var emptyAccessList: [UInt8] { [2, 0, 0, 0] }
 }

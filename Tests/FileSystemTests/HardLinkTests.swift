@@ -6,6 +6,8 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 @Suite struct HardLinkTests {
     let world: World
     var driver: FileSystemDriver { world.driver }
@@ -14,6 +16,19 @@ import struct SystemPackage.Errno
 
     init() throws {
         world = try World()
+    }
+
+    @Test func whatIsWrittenThroughOneNameReachesTheObjectsOfAllByItself() async throws {
+        let calls = LayerCalls(world.driver)
+        try await calls.writeFile("a", "1")
+        try await calls.link("a", to: "b")
+        try await world.drain()
+        try await calls.writeFile("a", "2")
+        world.time.advance(by: .seconds(2))
+        #expect(await eventually { world.store.text("b") == "2" })
+        try await calls.chmod("a", 0o600)
+        world.time.advance(by: .seconds(2))
+        #expect(await eventually { world.store.info(ObjectKey("b"))?.metadata["mode"] == "33152" })
     }
 
     @Test func twoNamesAreOneInodeAndTwoObjects() async throws {

@@ -5,54 +5,66 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// Names: making, finding, renaming and removing them.
 @Suite struct NamesTests {
-    let world: World
-    let driver: FileSystemDriver
-
-    init() async throws {
-        world = try World()
-        driver = world.driver
+    @Test(arguments: Stage.allCases)
+    func whatWasWrittenIsReadAtOnceThroughAnotherHandle(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let writer = try await calls.create("a.bag")
+            try await calls.write(writer, "hello")
+            #expect(try await calls.readFile("a.bag") == "hello")
+            #expect(try await calls.status("a.bag").size == 5)
+            try await calls.close(writer)
+        }
     }
 
-    @Test func whatWasWrittenIsReadAtOnceThroughAnotherHandle() async throws {
-        let writer = try await driver.create("a.bag")
-        try driver.write(writer, "hello")
-        #expect(try await driver.readFile("a.bag") == "hello")
-        #expect(try await driver.stat("a.bag").size == 5)
+    @Test(arguments: Stage.allCases)
+    func namesThatAreTakenAreRefused(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "1")
+            await #expect(throws: Errno.fileExists) { try await calls.create("a") }
+            await #expect(throws: Errno.fileExists) { try await calls.makeDirectory("a") }
+            await #expect(throws: Errno.fileExists) { try await calls.makeLink("a", to: "b") }
+        }
     }
 
-    @Test func namesThatAreTakenAreRefused() async throws {
-        try await driver.writeFile("a", "1")
-        await #expect(throws: Errno.fileExists) { try await driver.create("a") }
-        await #expect(throws: Errno.fileExists) { try await driver.makeDirectory("a") }
-        await #expect(throws: Errno.fileExists) { try await driver.makeLink("a", to: "b") }
+    @Test(arguments: Stage.allCases)
+    func missingNamesAndWrongKindsAreRefused(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("file", "1")
+            try await calls.makeDirectory("dir")
+            await #expect(throws: Errno.noSuchFileOrDirectory) { try await calls.status("none") }
+            await #expect(throws: Errno.noSuchFileOrDirectory) { try await calls.unlink("none") }
+            await #expect(throws: Errno.isDirectory) { try await calls.unlink("dir") }
+            await #expect(throws: Errno.notDirectory) { try await calls.removeDirectory("file") }
+            await #expect(throws: Errno.notDirectory) { try await calls.status("file/x") }
+            await #expect(throws: Errno.isDirectory) { try await calls.open("dir", .write) }
+        }
     }
 
-    @Test func missingNamesAndWrongKindsAreRefused() async throws {
-        try await driver.writeFile("file", "1")
-        try await driver.makeDirectory("dir")
-        await #expect(throws: Errno.noSuchFileOrDirectory) { try await driver.stat("none") }
-        await #expect(throws: Errno.noSuchFileOrDirectory) { try await driver.unlink("none") }
-        await #expect(throws: Errno.isDirectory) { try await driver.unlink("dir") }
-        await #expect(throws: Errno.notDirectory) { try await driver.removeDirectory("file") }
-        await #expect(throws: Errno.notDirectory) { try await driver.stat("file/x") }
-        await #expect(throws: Errno.isDirectory) { try await driver.open("dir", .read) }
-    }
-
-    @Test func aFileUnlinkedWhileOpenStaysUsable() async throws {
-        let handle = try await driver.create("a")
-        try driver.write(handle, "still here")
-        try await driver.unlink("a")
-        #expect(try await !driver.exists("a"))
-        try driver.write(handle, "STILL")
-        #expect(try await driver.read(handle) == "STILL here")
-        driver.fileSystem.release(handle)
-        try world.cache.flush()
-        #expect(try world.journal.read { try $0.orphans() }.isEmpty)
+    @Test(arguments: Stage.allCases)
+    func aFileUnlinkedWhileOpenStaysUsable(_ stage: Stage) async throws {
+        try await stage.run { world, calls in
+            let file = try await calls.create("a")
+            try await calls.write(file, "still here")
+            try await calls.unlink("a")
+            #expect(try await !calls.exists("a"))
+            try await calls.write(file, "STILL")
+            #expect(try await calls.read(file) == "STILL here")
+            try await calls.close(file)
+            // The kernel tells of the close in its own time.
+            let isForgotten = try await eventually {
+                try world.cache.flush()
+                return try world.journal.read { try $0.orphans() }.isEmpty
+            }
+            #expect(isForgotten)
+        }
     }
 
     @Test func aNameMadeAgainGetsANewInode() async throws {
+        let driver = try World().driver
         try await driver.writeFile("a", "1")
         let old = try await driver.stat("a").inode
         try await driver.unlink("a")
@@ -60,79 +72,99 @@ import struct SystemPackage.Errno
         #expect(try await driver.stat("a").inode != old)
     }
 
-    @Test func aFileRenamedWhileOpenIsWrittenUnderItsNewName() async throws {
-        let handle = try await driver.create("X.bag.active")
-        try driver.write(handle, "one")
-        try await driver.rename("X.bag.active", "X.bag")
-        try driver.write(handle, "two", at: 3)
-        driver.fileSystem.release(handle)
-        #expect(try await driver.readFile("X.bag") == "onetwo")
-        #expect(try await driver.list("") == ["X.bag"])
-    }
-
-    @Test func renameReplacesItsTargetAndItsReadersKeepIt() async throws {
-        try await driver.writeFile("old", "old")
-        try await driver.writeFile("new", "new")
-        let reader = try await driver.open("old", .read)
-        try await driver.rename("new", "old")
-        #expect(try await driver.readFile("old") == "new")
-        #expect(try await driver.read(reader) == "old")
-        #expect(try await driver.list("") == ["old"])
-    }
-
-    @Test func renameFollowsTheKinds() async throws {
-        try await driver.writeFile("file", "1")
-        try await driver.makeDirectory("empty")
-        try await driver.makeDirectory("full")
-        try await driver.writeFile("full/x", "1")
-        await #expect(throws: Errno.isDirectory) { try await driver.rename("file", "empty") }
-        await #expect(throws: Errno.notDirectory) { try await driver.rename("empty", "file") }
-        await #expect(throws: Errno.directoryNotEmpty) { try await driver.rename("empty", "full") }
-        await #expect(throws: Errno.invalidArgument) { try await driver.rename("full", "full/inside") }
-        try await driver.rename("full", "empty")
-        #expect(try await driver.readFile("empty/x") == "1")
-        #expect(try await driver.list("") == ["empty", "file"])
-    }
-
-    @Test func renameFlagsAreHonoured() async throws {
-        try await driver.writeFile("a", "1")
-        try await driver.writeFile("b", "2")
-        await #expect(throws: Errno.fileExists) { try await driver.rename("a", "b", .noReplace) }
-        await #expect(throws: Errno.noSuchFileOrDirectory) { try await driver.rename("a", "c", .exchange) }
-        try await driver.rename("a", "b", .exchange)
-        #expect(try await driver.readFile("a") == "2")
-        #expect(try await driver.readFile("b") == "1")
-        try await driver.rename("a", "c", .noReplace)
-        #expect(try await driver.list("") == ["b", "c"])
-    }
-
-    @Test func onlyEmptyDirectoriesAreRemoved() async throws {
-        try await driver.makeDirectory("d")
-        try await driver.writeFile("d/x", "1")
-        await #expect(throws: Errno.directoryNotEmpty) { try await driver.removeDirectory("d") }
-        try await driver.unlink("d/x")
-        try await driver.removeDirectory("d")
-        #expect(try await driver.list("").isEmpty)
-    }
-
-    @Test func aNameThatMakesTheKeyTooLongIsRefusedWhenItIsMade() async throws {
-        let long = String(repeating: "n", count: 250)
-        var path = long
-        for _ in 0..<3 {
-            try await driver.makeDirectory(path)
-            path += "/" + long
+    @Test(arguments: Stage.allCases)
+    func aFileRenamedWhileOpenIsWrittenUnderItsNewName(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let file = try await calls.create("X.bag.active")
+            try await calls.write(file, "one")
+            try await calls.rename("X.bag.active", to: "X.bag")
+            try await calls.write(file, "two", at: 3)
+            try await calls.close(file)
+            #expect(try await calls.readFile("X.bag") == "onetwo")
+            #expect(try await calls.list("") == ["X.bag"])
         }
-        try await driver.makeDirectory(path)
-        await #expect(throws: Errno.fileNameTooLong) { try await driver.create(path + "/" + long) }
-        try await driver.writeFile(path + "/short", "1")
-        try await driver.makeDirectory("longer-than-before-so-that-keys-below-do-not-fit")
-        await #expect(throws: Errno.fileNameTooLong) {
-            try await driver.rename(long, "longer-than-before-so-that-keys-below-do-not-fit/" + long)
+    }
+
+    @Test(arguments: Stage.allCases)
+    func renameReplacesItsTargetAndItsReadersKeepIt(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("old", "old")
+            try await calls.writeFile("new", "new")
+            let reader = try await calls.open("old", .read)
+            try await calls.rename("new", to: "old")
+            #expect(try await calls.readFile("old") == "new")
+            #expect(try await calls.read(reader) == "old")
+            #expect(try await calls.list("") == ["old"])
+            try await calls.close(reader)
         }
-        #expect(try await driver.readFile(path + "/short") == "1")
+    }
+
+    @Test(arguments: Stage.allCases)
+    func renameFollowsTheKinds(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("file", "1")
+            try await calls.makeDirectory("empty")
+            try await calls.makeDirectory("full")
+            try await calls.writeFile("full/x", "1")
+            await #expect(throws: Errno.isDirectory) { try await calls.rename("file", to: "empty") }
+            await #expect(throws: Errno.notDirectory) { try await calls.rename("empty", to: "file") }
+            await #expect(throws: Errno.directoryNotEmpty) { try await calls.rename("empty", to: "full") }
+            await #expect(throws: Errno.invalidArgument) { try await calls.rename("full", to: "full/inside") }
+            try await calls.rename("full", to: "empty")
+            #expect(try await calls.readFile("empty/x") == "1")
+            #expect(try await calls.list("") == ["empty", "file"])
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func renameFlagsAreHonoured(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.writeFile("a", "1")
+            try await calls.writeFile("b", "2")
+            await #expect(throws: Errno.fileExists) { try await calls.rename("a", to: "b", .noReplace) }
+            await #expect(throws: Errno.noSuchFileOrDirectory) { try await calls.rename("a", to: "c", .exchange) }
+            try await calls.rename("a", to: "b", .exchange)
+            #expect(try await calls.readFile("a") == "2")
+            #expect(try await calls.readFile("b") == "1")
+            try await calls.rename("a", to: "c", .noReplace)
+            #expect(try await calls.list("") == ["b", "c"])
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func onlyEmptyDirectoriesAreRemoved(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            try await calls.makeDirectory("d")
+            try await calls.writeFile("d/x", "1")
+            await #expect(throws: Errno.directoryNotEmpty) { try await calls.removeDirectory("d") }
+            try await calls.unlink("d/x")
+            try await calls.removeDirectory("d")
+            #expect(try await calls.list("").isEmpty)
+        }
+    }
+
+    @Test(arguments: Stage.allCases)
+    func aNameThatMakesTheKeyTooLongIsRefusedWhenItIsMade(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            let long = String(repeating: "n", count: 250)
+            var path = long
+            for _ in 0..<3 {
+                try await calls.makeDirectory(path)
+                path += "/" + long
+            }
+            try await calls.makeDirectory(path)
+            let tooLong = path + "/" + long
+            await #expect(throws: Errno.fileNameTooLong) { try await calls.create(tooLong) }
+            try await calls.writeFile(path + "/short", "1")
+            let longer = "longer-than-before-so-that-keys-below-do-not-fit"
+            try await calls.makeDirectory(longer)
+            await #expect(throws: Errno.fileNameTooLong) { try await calls.rename(long, to: longer + "/" + long) }
+            #expect(try await calls.readFile(path + "/short") == "1")
+        }
     }
 
     @Test func aDirectoryStreamGivesEachNameOnceWhileNamesComeAndGo() async throws {
+        let driver = try World().driver
         for index in 0..<20 { try await driver.writeFile("f\(index)", "") }
         let handle = try await driver.wait { driver.fileSystem.openDirectory(.root, reply: $0) }
         var seen: [String] = []
@@ -155,34 +187,35 @@ import struct SystemPackage.Errno
         #expect(again.sorted() == (1..<10).map { "g\($0)" }.sorted())
     }
 
-    @Test func symbolicLinksKeepTheirTargets() async throws {
-        for target in ["x", "../up/there", "/absolute", String(repeating: "t", count: 4095)] {
-            try await driver.makeLink("link", to: target)
-            #expect(try await driver.readLink("link") == target)
-            let attributes = try await driver.stat("link")
-            #expect(attributes.kind == .symbolicLink && attributes.size == target.utf8.count)
-            try await driver.unlink("link")
-        }
-        await #expect(throws: Errno.fileNameTooLong) {
-            try await driver.makeLink("link", to: String(repeating: "t", count: 4096))
+    @Test(arguments: Stage.allCases)
+    func symbolicLinksKeepTheirTargets(_ stage: Stage) async throws {
+        try await stage.run { _, calls in
+            for target in ["x", "../up/there", "/absolute", String(repeating: "t", count: 4095)] {
+                try await calls.makeLink("link", to: target)
+                #expect(try await calls.readLink("link") == target)
+                let status = try await calls.status("link")
+                #expect(status.kind == .link && status.size == target.utf8.count)
+                try await calls.unlink("link")
+            }
+            await #expect(throws: Errno.fileNameTooLong) {
+                try await calls.makeLink("link", to: String(repeating: "t", count: 4096))
+            }
         }
     }
 
-    @Test func nothingChangesInAReadOnlyMount() async throws {
+    @Test(arguments: Stage.allCases)
+    func nothingChangesInAReadOnlyMount(_ stage: Stage) async throws {
+        let world = try World { $0.isReadOnly = true }
         world.store.set("a", "1")
-        let world = try World(store: world.store) { $0.isReadOnly = true }
-        let driver = world.driver
-        #expect(try await driver.readFile("a") == "1")
-        await #expect(throws: Errno.readOnlyFileSystem) { try await driver.create("b") }
-        await #expect(throws: Errno.readOnlyFileSystem) { try await driver.unlink("a") }
-        await #expect(throws: Errno.readOnlyFileSystem) { try await driver.rename("a", "b") }
-        await #expect(throws: Errno.readOnlyFileSystem) { try await driver.open("a", .write) }
-        await #expect(throws: Errno.readOnlyFileSystem) { try await driver.makeDirectory("d") }
-        let attributes = try await driver.stat("a")
-        var change = AttributeChange()
-        change.permissions = 0
-        #expect(throws: Errno.readOnlyFileSystem) {
-            try driver.fileSystem.setAttributes(of: attributes.inode, change, caller: driver.caller)
+        try await stage.run(world) { _, calls in
+            let text = try await calls.readFile("a")
+            #expect(text == "1")
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.create("b") }
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.unlink("a") }
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.rename("a", to: "b") }
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.open("a", .write) }
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.makeDirectory("d") }
+            await #expect(throws: Errno.readOnlyFileSystem) { try await calls.chmod("a", 0) }
         }
     }
 }

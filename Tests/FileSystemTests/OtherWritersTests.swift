@@ -7,6 +7,8 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// What others do in the bucket, as the first look of a program shows it.
 @Suite struct OtherWritersTests {
     let world: World

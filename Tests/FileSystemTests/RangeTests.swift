@@ -7,6 +7,8 @@ import Testing
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// fallocate, SEEK_DATA and SEEK_HOLE, copy_file_range.
 @Suite struct RangeTests {
     let world: World

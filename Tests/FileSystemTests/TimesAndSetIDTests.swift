@@ -4,6 +4,8 @@ import Platform
 import TestKit
 import Testing
 
+@testable import WorldKit
+
 @Suite struct TimesAndSetIDTests {
     let world: World
     var driver: FileSystemDriver { world.driver }

@@ -26,6 +26,9 @@ final class LocalMachine {
     /// Small, so that few bytes make many parts.
     static let limits = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
 
+    static let defaults = RemoteDefaults(
+        filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8)
+
     let directory: TemporaryDirectory
     let time: ManualTime
     let store: any ObjectStore
@@ -68,7 +71,8 @@ final class LocalMachine {
         let reconciler = Reconciler(
             store: store,
             cache: cache,
-            settings: Reconciler.Settings(host: "robot", singlePutLimit: 24, partSize: 8, partConcurrency: 1),
+            settings: Reconciler.Settings(
+                host: "robot", defaults: defaults, singlePutLimit: 24, partSize: 8, partConcurrency: 1),
             time: time,
             logger: logger,
             materialize: { try await fetch($0, from: store) },

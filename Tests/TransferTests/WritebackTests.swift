@@ -22,7 +22,7 @@ import Testing
         link = LinkMonitor(time: time, logger: logger)
         machine = try LocalMachine(store: faults, time: time)
         let observed = ObservedStore(faults, link: link)
-        var configuration = WritebackConfiguration(host: "robot")
+        var configuration = WritebackConfiguration(host: "robot", defaults: LocalMachine.defaults)
         configuration.singlePutLimit = 24
         configuration.partSize = 8
         writeback = Writeback(

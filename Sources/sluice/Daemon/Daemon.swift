@@ -109,7 +109,10 @@ struct Daemon: Sendable {
         fileSystem.uploadDelay = settings.uploadDelay
         fileSystem.networkDeadline = settings.networkTimeout
         fileSystem.controlPath = disk.path
-        var writeback = WritebackConfiguration(host: ProcessInfo.processInfo.hostName)
+        let defaults = RemoteDefaults(
+            filePermissions: 0o644 & permissions, directoryPermissions: 0o755 & permissions, userID: geteuid(),
+            groupID: getegid())
+        var writeback = WritebackConfiguration(host: ProcessInfo.processInfo.hostName, defaults: defaults)
         writeback.uploadDelay = settings.uploadDelay
         writeback.metadata = settings.metadata
         writeback.concurrency = settings.uploadConcurrency
@@ -118,10 +121,8 @@ struct Daemon: Sendable {
                 fileSystem: fileSystem,
                 limits: CacheLimits(limit: settings.cacheLimit ?? disk.total, reserve: reserve),
                 writeback: writeback,
-                defaults: RemoteDefaults(
-                    filePermissions: 0o644 & permissions, directoryPermissions: 0o755 & permissions,
-                    userID: geteuid(), groupID: getegid()),
-                flushInterval: settings.flushInterval, downloadConcurrency: settings.downloadConcurrency),
+                defaults: defaults, flushInterval: settings.flushInterval,
+                downloadConcurrency: settings.downloadConcurrency),
             source: bucket.identity, store: bucket.store, state: state, failure: failure, time: SystemTime(),
             logger: logger)
     }

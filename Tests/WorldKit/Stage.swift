@@ -1,0 +1,55 @@
+import CLinux
+import TestKit
+
+/// Where the calls of programs go.
+enum Stage: String, CaseIterable, Sendable {
+    /// Straight to the file system.
+    case layer
+    /// Through the kernel and a mount.
+    case mount
+
+    /// Who makes files.
+    var owner: (user: UInt32, group: UInt32) { self == .mount ? (geteuid(), getegid()) : (1000, 1000) }
+
+    /// Whether files may be given to other users: the kernel asks for the right to do so.
+    var mayGiveAway: Bool { self == .layer || geteuid() == 0 }
+
+    /// Runs a body with a world and the way into it; a mount is over when this returns.
+    func run(
+        _ world: World? = nil, _ body: (World, any PosixCalls) async throws -> Void
+    ) async throws {
+        let scene = try Scene(world ?? World(), self)
+        do {
+            try await body(scene.world, scene.calls)
+        } catch {
+            await scene.end()
+            throw error
+        }
+        await scene.end()
+    }
+}
+
+/// A world with a way for programs into it.
+final class Scene: Sendable {
+    let world: World
+    let calls: any PosixCalls
+    private let mount: WorldMount?
+
+    init(_ world: World, _ stage: Stage) throws {
+        self.world = world
+        switch stage {
+        case .layer:
+            mount = nil
+            calls = LayerCalls(world.driver)
+        case .mount:
+            let mount = try WorldMount(world.fileSystem)
+            self.mount = mount
+            calls = MountCalls(root: mount.path)
+        }
+    }
+
+    /// Takes the mount away; the world stays.
+    func end() async {
+        await mount?.end()
+    }
+}

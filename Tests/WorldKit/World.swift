@@ -1,0 +1,123 @@
+import FileSystem
+import Logging
+import ObjectStore
+import Platform
+import TestKit
+import Transfer
+
+import class FileSystem.FileSystem
+
+@testable import Cache
+
+/// A whole Sluice but for the kernel: a file system over a bucket in memory, with a state directory of its own.
+final class World: Sendable {
+    let store: MemoryStore
+    let faulty: FaultyStore
+    let time: ManualTime
+    let journal: Journal
+    let cache: FileCache
+    let writeback: Writeback
+    let fileSystem: FileSystem
+    let driver: FileSystemDriver
+    private let state: WorldState
+    private let link: LinkMonitor
+
+    static let defaults = RemoteDefaults(
+        filePermissions: 0o644, directoryPermissions: 0o755, userID: 0, groupID: 0)
+
+    /// - Parameters:
+    ///   - state: one that was used before is that of a former process.
+    ///   - writeback: how the bucket is brought up.
+    init(
+        store: MemoryStore = MemoryStore(), state: WorldState? = nil, time: ManualTime = ManualTime(),
+        writeback configuration: WritebackConfiguration = WritebackConfiguration(
+            host: "robot", defaults: World.defaults),
+        _ configure: (inout FileSystemOptions) -> Void = { _ in }
+    ) throws {
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        var options = FileSystemOptions()
+        configure(&options)
+        self.store = store
+        self.time = time
+        faulty = FaultyStore(store, time: time)
+        self.state = try state ?? WorldState()
+        journal = try Journal(path: self.state.directory.path("journal.db"))
+        cache = try FileCache(
+            journal: journal, disk: self.state.disk, limits: CacheLimits(limit: 1 << 30, reserve: 0),
+            time: time, boot: BootIdentity(high: 1, low: 1), logger: logger)
+        link = LinkMonitor(time: time, logger: logger)
+        let observed = ObservedStore(faulty, link: link)
+        let changes = ChangeFeed()
+        let link = link
+        let fetcher = Fetcher(
+            store: observed, cache: cache, time: time, concurrency: 4, logger: logger, isOnline: { !link.isOffline })
+        let lister = Lister(
+            store: observed, journal: journal, time: time, timeToLive: options.metadataTimeToLive,
+            defaults: Self.defaults, logger: logger, onChange: changes.report)
+        var configuration = configuration
+        configuration.metadata = options.metadata
+        writeback = Writeback(
+            store: observed, cache: cache, link: link, configuration: configuration,
+            time: time, logger: logger, materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+        fileSystem = try FileSystem(
+            cache: cache, fetcher: fetcher, lister: lister,
+            metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
+            defaults: Self.defaults, options: options, time: time, logger: logger)
+        let fileSystem = fileSystem
+        changes.listen { fileSystem.bucketChanged($0) }
+        driver = FileSystemDriver(fileSystem)
+        try writeback.start()
+    }
+
+    /// Everything is in the bucket.
+    func drain() async throws {
+        try await writeback.drained(under: .root)
+    }
+
+    /// What is not in the bucket yet, for people to read; not of files that are open for writing.
+    func pending() throws -> [String] {
+        try journal.read { transaction in
+            let inodes = try transaction.pendingInodes().map { "\(try transaction.path(of: $0.number) ?? "-"): \($0)" }
+            return try inodes + transaction.tombstones(after: nil, limit: 1000).map { "\($0)" }
+        }
+    }
+
+    /// Lets go of the local bytes of everything that is in the bucket and closed.
+    func letGo() throws {
+        try cache.flush()
+        try cache.evict(atLeast: .max)
+    }
+
+    /// The end of a mount. A new world on the same directory is the next one.
+    func stop() async throws {
+        link.stop()
+        await writeback.stop()
+        try cache.flush()
+        try journal.close()
+    }
+
+    /// The death of the process: from now on nothing reaches the bucket, the journal or the kernel.
+    func die() async throws {
+        faulty.isOffline = true
+        try journal.close()
+        link.stop()
+        await writeback.stop()
+    }
+}
+
+extension MemoryStore {
+    func set(_ key: String, _ text: String, metadata: [String: String] = [:]) {
+        set(ObjectKey(key), Array(text.utf8), metadata: metadata)
+    }
+
+    func text(_ key: String) -> String? {
+        bytes(ObjectKey(key)).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+/// Waits up to ten seconds for something that happens in the background.
+func eventually(_ condition: () throws -> Bool) async rethrows -> Bool {
+    let end = ContinuousClock.now + .seconds(10)
+    while try !condition() && ContinuousClock.now < end { await Task.yield() }
+    return try condition()
+}

@@ -91,6 +91,12 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "ModelTests",
+            dependencies: [
+                "FileSystem", "Transfer", "Cache", "ObjectStore", "Platform", "TestKit", "WorldKit", system,
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "FuseTests",
             dependencies: ["Fuse", "FileSystem", "Cache", "Platform", "TestKit", "CLinux", logging, system],
             swiftSettings: strict),

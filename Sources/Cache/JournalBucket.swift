@@ -110,6 +110,15 @@ extension JournalTransaction {
             "SELECT 1 FROM tombstone WHERE key >= ? AND key < ? LIMIT 1", [prefix, Self.successor(of: prefix)]) != nil
     }
 
+    /// Where uploads of files that have names may have made objects that the journal does not know yet.
+    public func attemptedKeys() throws -> Set<ObjectKey> {
+        var keys: Set<ObjectKey> = []
+        let cursor = try rows(
+            "SELECT attempt_key FROM inode WHERE pending <> 0 AND links > 0 AND attempt_key IS NOT NULL", [])
+        while let row = try cursor.next() { keys.insert(ObjectKey(row[0])) }
+        return keys
+    }
+
     /// Whether a file that has a name has its object, as far as is known, at a key prefix that ends in a slash.
     public func hasRemoteKeys(withPrefix prefix: String) throws -> Bool {
         try number(

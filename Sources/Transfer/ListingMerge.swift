@@ -36,6 +36,8 @@ struct ListingMerge {
     private(set) var changes: [BucketChange] = []
     /// Keys that no path can name.
     private(set) var unnameable = 0
+    /// See ``attemptedKeys(in:)``.
+    private var attempted: Set<ObjectKey>?
 
     init(
         directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp, wasListed: Bool
@@ -55,6 +57,7 @@ struct ListingMerge {
     }
 
     mutating func apply(_ page: ListPage, in transaction: JournalTransaction) throws {
+        attempted = nil
         for object in page.objects {
             if object.key.string == prefix {
                 try mergeMarker(object, in: transaction)
@@ -136,6 +139,7 @@ extension ListingMerge {
         let keys = prefix + name.string + "/"
         if try transaction.hasTombstones(withPrefix: keys) || transaction.hasRemoteKeys(withPrefix: keys)
             || transaction.hasDeparted(withPrefix: keys, since: start)
+            || attemptedKeys(in: transaction).contains(where: { $0.hasPrefix(keys) })
         {
             return
         }
@@ -177,9 +181,19 @@ extension ListingMerge {
     }
 
     /// Whether an object is that of a file which was deleted or moved here, and the bucket does not know yet.
-    private func isSpokenFor(_ key: ObjectKey, in transaction: JournalTransaction) throws -> Bool {
+    private mutating func isSpokenFor(_ key: ObjectKey, in transaction: JournalTransaction) throws -> Bool {
+        // An upload may have made it whose file was renamed meanwhile.
+        if try attemptedKeys(in: transaction).contains(key) { return true }
         if try transaction.tombstone(at: key) != nil || transaction.hasDeparted(key, since: start) { return true }
         return try transaction.inodes(withRemoteKey: key).contains { $0.linkCount > 0 }
+    }
+
+    /// Asked for once a page, and only if the page has news.
+    private mutating func attemptedKeys(in transaction: JournalTransaction) throws -> Set<ObjectKey> {
+        if let attempted { return attempted }
+        let keys = try transaction.attemptedKeys()
+        attempted = keys
+        return keys
     }
 
     /// Whether a name that the listing did not have is to go: its objects were deleted by somebody else.

@@ -53,6 +53,25 @@ import Testing
         #expect(try inode("a/x")?.remote?.key == ObjectKey("a/x"))
     }
 
+    @Test func whatAnUploadMadeOfAFileThatWasRenamedMeanwhileGetsNoNameOfItsOwn() async throws {
+        try journal.write { transaction in
+            for (name, key) in [("new", "old"), ("other", "former/old")] {
+                let inode = try transaction.insertInode { number in
+                    var inode = Inode(
+                        number: number, kind: .file, permissions: 0o644, userID: 1, groupID: 1, time: time.wall)
+                    inode.pending = .content
+                    inode.attempt = Inode.Attempt(key: ObjectKey(key), token: "token")
+                    return inode
+                }
+                try transaction.link(#require(FileName(name)), in: .root, to: inode.number)
+            }
+        }
+        store.set(ObjectKey("old"), [1])
+        store.set(ObjectKey("former/old"), [1])
+        #expect(await list(.root) == nil)
+        #expect(try names(.root) == ["new", "other"])
+    }
+
     @Test func whereAKeyIsAlsoAPrefixTheDirectoryTakesTheName() async throws {
         store.set(ObjectKey("a"), [1])
         store.set(ObjectKey("a-b"), [1])

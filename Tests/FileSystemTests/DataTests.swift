@@ -46,12 +46,14 @@ import struct SystemPackage.Errno
     }
 
     @Test func onlyHandlesOpenForWritingWrite() async throws {
-        let driver = try World().driver
-        try await driver.writeFile("a", "abc")
-        let handle = try await driver.open("a", .read)
-        #expect(throws: Errno.badFileDescriptor) { try driver.write(handle, "x") }
-        driver.fileSystem.release(handle)
-        await #expect(throws: Errno.badFileDescriptor) { try await driver.read(handle) }
+        try await Stage.layer.run { world, _ in
+            let driver = world.driver
+            try await driver.writeFile("a", "abc")
+            let handle = try await driver.open("a", .read)
+            #expect(throws: Errno.badFileDescriptor) { try driver.write(handle, "x") }
+            driver.fileSystem.release(handle)
+            await #expect(throws: Errno.badFileDescriptor) { try await driver.read(handle) }
+        }
     }
 
     @Test(arguments: Stage.allCases)

@@ -64,12 +64,14 @@ import struct SystemPackage.Errno
     }
 
     @Test func aNameMadeAgainGetsANewInode() async throws {
-        let driver = try World().driver
-        try await driver.writeFile("a", "1")
-        let old = try await driver.stat("a").inode
-        try await driver.unlink("a")
-        try await driver.writeFile("a", "2")
-        #expect(try await driver.stat("a").inode != old)
+        try await Stage.layer.run { world, _ in
+            let driver = world.driver
+            try await driver.writeFile("a", "1")
+            let old = try await driver.stat("a").inode
+            try await driver.unlink("a")
+            try await driver.writeFile("a", "2")
+            #expect(try await driver.stat("a").inode != old)
+        }
     }
 
     @Test(arguments: Stage.allCases)
@@ -164,27 +166,29 @@ import struct SystemPackage.Errno
     }
 
     @Test func aDirectoryStreamGivesEachNameOnceWhileNamesComeAndGo() async throws {
-        let driver = try World().driver
-        for index in 0..<20 { try await driver.writeFile("f\(index)", "") }
-        let handle = try await driver.wait { driver.fileSystem.openDirectory(.root, reply: $0) }
-        var seen: [String] = []
-        var offset: Int64 = 0
-        while true {
-            var next: DirectoryEntry?
-            try driver.fileSystem.readDirectory(handle, offset: offset, withAttributes: false) { entry in
-                guard next == nil else { return false }
-                next = entry
-                return true
+        try await Stage.layer.run { world, _ in
+            let driver = world.driver
+            for index in 0..<20 { try await driver.writeFile("f\(index)", "") }
+            let handle = try await driver.wait { driver.fileSystem.openDirectory(.root, reply: $0) }
+            var seen: [String] = []
+            var offset: Int64 = 0
+            while true {
+                var next: DirectoryEntry?
+                try driver.fileSystem.readDirectory(handle, offset: offset, withAttributes: false) { entry in
+                    guard next == nil else { return false }
+                    next = entry
+                    return true
+                }
+                guard let entry = next else { break }
+                offset = entry.nextOffset
+                seen.append(entry.name)
+                if entry.name.hasPrefix("f") { try await driver.unlink(entry.name) }
+                if seen.count < 10 { try await driver.writeFile("g\(seen.count)", "") }
             }
-            guard let entry = next else { break }
-            offset = entry.nextOffset
-            seen.append(entry.name)
-            if entry.name.hasPrefix("f") { try await driver.unlink(entry.name) }
-            if seen.count < 10 { try await driver.writeFile("g\(seen.count)", "") }
+            #expect(seen.sorted() == ([".", ".."] + (0..<20).map { "f\($0)" }).sorted())
+            let again = try driver.readAll(handle, batch: 100)
+            #expect(again.sorted() == (1..<10).map { "g\($0)" }.sorted())
         }
-        #expect(seen.sorted() == ([".", ".."] + (0..<20).map { "f\($0)" }).sorted())
-        let again = try driver.readAll(handle, batch: 100)
-        #expect(again.sorted() == (1..<10).map { "g\($0)" }.sorted())
     }
 
     @Test(arguments: Stage.allCases)

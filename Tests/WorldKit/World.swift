@@ -21,6 +21,7 @@ final class World: Sendable {
     let driver: FileSystemDriver
     private let state: WorldState
     private let link: LinkMonitor
+    private let changes: ChangeFeed
 
     static let defaults = RemoteDefaults(
         filePermissions: 0o644, directoryPermissions: 0o755, userID: 0, groupID: 0)
@@ -47,7 +48,8 @@ final class World: Sendable {
             time: time, boot: BootIdentity(high: 1, low: 1), logger: logger)
         link = LinkMonitor(time: time, logger: logger)
         let observed = ObservedStore(faulty, link: link)
-        let changes = ChangeFeed()
+        changes = ChangeFeed()
+        let changes = changes
         let link = link
         let fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: 4, logger: logger, isOnline: { !link.isOffline })
@@ -74,6 +76,14 @@ final class World: Sendable {
         try await writeback.drained(under: .root)
     }
 
+    /// Lets the clock run until something that the mount does by itself has happened; ten real seconds at most.
+    func comesTrue(_ condition: () -> Bool) async -> Bool {
+        await eventually {
+            time.advance(by: .milliseconds(10))
+            return condition()
+        }
+    }
+
     /// What is not in the bucket yet, for people to read; not of files that are open for writing.
     func pending() throws -> [String] {
         try journal.read { transaction in
@@ -94,6 +104,7 @@ final class World: Sendable {
         await writeback.stop()
         try cache.flush()
         try journal.close()
+        letGoOfEachOther()
     }
 
     /// The death of the process: from now on nothing reaches the bucket, the journal or the kernel.
@@ -102,7 +113,11 @@ final class World: Sendable {
         try journal.close()
         link.stop()
         await writeback.stop()
+        letGoOfEachOther()
     }
+
+    /// The parts hold each other in a circle, which in a process lasts as long as it.
+    private func letGoOfEachOther() { changes.listen { _ in } }
 }
 
 extension MemoryStore {

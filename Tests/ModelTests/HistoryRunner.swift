@@ -47,7 +47,7 @@ struct HistoryRunner {
     ///
     /// `patience`: how long the mount may take to come to rest.
     static func failure(
-        of history: [Operation], on stage: Stage, patience: Duration = .seconds(20)
+        of history: [Operation], on stage: Stage, patience: Duration = .seconds(300)
     ) async throws -> Failure? {
         var runner = try HistoryRunner(stage, patience)
         let failure = await runner.run(history)
@@ -210,7 +210,7 @@ extension HistoryRunner {
     private func compare(withBytes: Bool) async throws {
         var differences: [String] = []
         // The kernel is told of others' changes in the background.
-        for attempt in 0..<(stage == .mount ? 100 : 1) {
+        for attempt in 0..<(stage == .mount ? 1500 : 1) {
             if attempt > 0 { try await Task.sleep(for: .milliseconds(20)) }
             differences = try await Audit.differences(between: reference, and: scene.calls, withBytes: withBytes)
             if differences.isEmpty { return }

@@ -76,10 +76,11 @@ final class World: Sendable {
         try await writeback.drained(under: .root)
     }
 
-    /// Lets the clock run until something that the mount does by itself has happened; ten real seconds at most.
+    /// Lets the clock run until something that the mount does by itself has happened; some real minutes at most, as
+    /// other tests may hold the threads.
     func comesTrue(_ condition: () -> Bool) async -> Bool {
         await eventually {
-            time.advance(by: .milliseconds(10))
+            time.advance(by: .seconds(1))
             return condition()
         }
     }
@@ -130,9 +131,9 @@ extension MemoryStore {
     }
 }
 
-/// Waits up to ten seconds for something that happens in the background.
+/// Waits, for minutes if need be, for something that happens in the background.
 func eventually(_ condition: () throws -> Bool) async rethrows -> Bool {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(300)
     while try !condition() && ContinuousClock.now < end { await Task.yield() }
     return try condition()
 }

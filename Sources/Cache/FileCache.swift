@@ -15,6 +15,7 @@ public final class FileCache: Sendable {
     let boot: BootIdentity
     let logger: Logger
     let table: Mutex<Table>
+    private let writers = OpenWriters()
     /// Bytes that may come before space is looked at again.
     let budget = Atomic<Int64>(0)
 
@@ -22,8 +23,6 @@ public final class FileCache: Sendable {
         struct Opened {
             var file: CachedFile
             var references: Int
-            /// Of these, handles that may write.
-            var writers: Int
         }
 
         var open: [InodeNumber: Opened] = [:]
@@ -72,14 +71,15 @@ extension FileCache {
             if let opened = table.open[number] {
                 if opened.references == 0 { table.idle.remove(number) }
                 table.open[number]?.references += 1
-                table.open[number]?.writers += forWriting ? 1 : 0
+                if forWriting { writers.add(number) }
                 return opened.file
             }
             guard let inode = try journal.inode(number) else {
                 throw CacheError.system(.staleNFSFileHandle, during: "opening inode \(number)")
             }
             let file = try open(inode)
-            table.open[number] = Table.Opened(file: file, references: 1, writers: forWriting ? 1 : 0)
+            table.open[number] = Table.Opened(file: file, references: 1)
+            if forWriting { writers.add(number) }
             table.closedBytes -= inode.localBytes
             table.lastUsed[number] = time.wall
             return file
@@ -91,7 +91,8 @@ extension FileCache {
         try table.withLock { table in
             do {
                 let file = try assemble(inode, disk.open(Self.dataName(inode.number), .truncated), size: 0)
-                table.open[inode.number] = Table.Opened(file: file, references: 1, writers: forWriting ? 1 : 0)
+                table.open[inode.number] = Table.Opened(file: file, references: 1)
+                if forWriting { writers.add(inode.number) }
                 return file
             } catch let errno as Errno {
                 throw CacheError.system(errno, during: "creating the data file of inode \(inode.number)")
@@ -109,7 +110,7 @@ extension FileCache {
         table.withLock { table in
             guard let opened = table.open[file.inode] else { return }
             table.open[file.inode]?.references -= 1
-            table.open[file.inode]?.writers -= forWriting ? 1 : 0
+            if forWriting { writers.remove(file.inode) }
             if opened.references == 1 { lastReferenceGone(file, &table) }
         }
     }
@@ -125,10 +126,8 @@ extension FileCache {
         return open.filter { !$0.isComplete && $0.base?.key == key }.map(\.inode)
     }
 
-    /// Whether a program holds the file open for writing.
-    public func isOpenForWriting(_ number: InodeNumber) -> Bool {
-        table.withLock { ($0.open[number]?.writers ?? 0) > 0 }
-    }
+    /// Whether a program holds the file open for writing. May be asked inside of a journal transaction.
+    public func isOpenForWriting(_ number: InodeNumber) -> Bool { writers.contains(number) }
 
     /// An inode lost its last name and the kernel knows it no more: its row and its data go once it is closed.
     public func remove(_ number: InodeNumber) {

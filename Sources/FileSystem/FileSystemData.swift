@@ -39,6 +39,10 @@ extension FileSystem {
         case .file: break
         }
         let opened = try openFile(inode, mode)
+        if mode.contains(.write), inode.linkCount > 0, try wasDisplaced(number) {
+            release(opened.handle)
+            throw .staleNFSFileHandle
+        }
         guard mode.contains(.truncate) else { return opened }
         do {
             let file = try handle(opened.handle).file
@@ -49,6 +53,12 @@ extension FileSystem {
             throw failure(error)
         }
         return opened
+    }
+
+    /// Whether somebody else's version took the file's name before it counted as open for writing: what is written now
+    /// would be nobody's. On ESTALE the kernel looks the name up again.
+    private func wasDisplaced(_ number: InodeNumber) throws(Errno) -> Bool {
+        try read { try $0.inode(number)?.linkCount == 0 }
     }
 
     private func openFile(_ inode: Inode, _ mode: OpenMode, isNew: Bool = false) throws(Errno) -> OpenedFile {

@@ -15,6 +15,7 @@ public final class Lister: Sendable {
     private let time: any TimeSource
     private let timeToLive: Duration
     private let defaults: RemoteDefaults
+    private let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private let onChange: @Sendable ([BucketChange]) -> Void
     private let logger: Logger
     private let state = Mutex(State())
@@ -31,12 +32,15 @@ public final class Lister: Sendable {
     /// Beyond so many listings under way none begins that nobody waits for: the next question will begin it.
     private static let backgroundLimit = 32
 
+    /// `isOpenForWriting` is asked inside of journal transactions.
     public init(
         store: any ObjectStore, journal: Journal, time: any TimeSource, timeToLive: Duration,
-        defaults: RemoteDefaults, logger: Logger, onChange: @escaping @Sendable ([BucketChange]) -> Void
+        defaults: RemoteDefaults, logger: Logger, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool,
+        onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
         self.store = store
         self.journal = journal
+        self.isOpenForWriting = isOpenForWriting
         self.time = time
         self.timeToLive = timeToLive
         self.defaults = defaults
@@ -140,7 +144,8 @@ public final class Lister: Sendable {
             guard let prefix = try prefix(of: directory) else { return nil }
             var merge = ListingMerge(
                 directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults,
-                time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil)
+                time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil,
+                isOpenForWriting: isOpenForWriting)
             var continuation: String?
             repeat {
                 note(directory) { $0.asked(at: $1) }

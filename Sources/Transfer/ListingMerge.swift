@@ -32,6 +32,8 @@ struct ListingMerge {
     let time: Timestamp
     /// The directory was listed before: new names are news to the kernel.
     let wasListed: Bool
+    /// What a program may still write here keeps its name: the conflict is found when it is sent.
+    let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private(set) var seen: Set<FileName> = []
     private(set) var changes: [BucketChange] = []
     /// Keys that no path can name.
@@ -40,8 +42,10 @@ struct ListingMerge {
     private var attempted: Set<ObjectKey>?
 
     init(
-        directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp, wasListed: Bool
+        directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp,
+        wasListed: Bool, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool
     ) {
+        self.isOpenForWriting = isOpenForWriting
         self.time = time
         self.wasListed = wasListed
         self.directory = directory
@@ -122,7 +126,7 @@ extension ListingMerge {
         _ existing: Inode, named name: FileName, by object: ObjectInfo, in transaction: JournalTransaction
     ) throws {
         let isSame = existing.remote.map { $0.etag == object.etag && $0.key == object.key } ?? false
-        guard !isSame, existing.pending.isEmpty, existing.remoteSequence <= start else { return }
+        guard !isSame, isUnchanged(existing) else { return }
         try removeName(of: existing.number, in: transaction)
         try insert(name, object, in: transaction)
     }
@@ -131,9 +135,7 @@ extension ListingMerge {
         let hasObject = !seen.insert(name).inserted
         let existing = try transaction.child(name, of: directory).flatMap { try transaction.inode($0) }
         if let existing {
-            guard existing.kind != .directory, existing.pending.isEmpty, existing.remoteSequence <= start else {
-                return
-            }
+            guard existing.kind != .directory, isUnchanged(existing) else { return }
         }
         // What is below may be on its way out, deleted or moved here: then the directory does not come back.
         let keys = prefix + name.string + "/"
@@ -196,11 +198,16 @@ extension ListingMerge {
         return keys
     }
 
+    /// Whether nothing of an inode changed here since the listing began, and nothing is about to.
+    private func isUnchanged(_ inode: Inode) -> Bool {
+        inode.pending.isEmpty && inode.remoteSequence <= start && !isOpenForWriting(inode.aliasOf ?? inode.number)
+    }
+
     /// Whether a name that the listing did not have is to go: its objects were deleted by somebody else.
     private func isGone(_ child: Dentry, in transaction: JournalTransaction) throws -> Bool {
         try transaction.subtree(of: child.inode.number).allSatisfy { number in
             guard let inode = try transaction.inode(number) else { return false }
-            guard inode.pending.isEmpty, inode.remoteSequence <= start else { return false }
+            guard isUnchanged(inode) else { return false }
             guard let key = inode.remote?.key else { return inode.kind == .directory }
             return try key == transaction.key(of: inode)
         }

@@ -196,4 +196,21 @@ import struct SystemPackage.Errno
         #expect(status.permissions == 0o644 && status.userID == 0 && status.groupID == 0)
         #expect(try await calls.readFile("a") == "theirs")
     }
+
+    @Test func whatIsWrittenAfterSomebodyElseReplacedTheObjectIsKept() async throws {
+        try await driver.writeFile("a", "original")
+        try await world.drain()
+        let handle = try await driver.open("a", [.read, .write])
+        world.store.set("a", "theirs")
+        world.time.advance(by: .seconds(60))
+        _ = try await driver.list("")
+        try driver.write(handle, "ours")
+        driver.fileSystem.release(handle)
+        try await world.drain()
+        world.time.advance(by: .seconds(60))
+        let names = try await driver.list("")
+        let conflict = try #require(names.first { $0.hasPrefix("a.conflict-") })
+        #expect(world.store.text("a") == "theirs" && world.store.text(conflict) == "oursinal")
+        #expect(try await driver.readFile("a") == "theirs")
+    }
 }

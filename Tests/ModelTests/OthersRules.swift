@@ -6,7 +6,9 @@ import struct SystemPackage.Errno
 enum OthersRules {
     /// Whether a change is one of those that the rules are for: of a file, in a directory that is one by itself.
     static func cover(_ change: OthersChange, in tree: ReferenceFileSystem) -> Bool {
-        guard hasPlainParents(change.path, in: tree), tree.kind(change.path) != .directory else { return false }
+        guard hasPlainParents(change.path, in: tree), tree.kind(change.path) != .directory,
+            !tree.isOpenForWriting(change.path)
+        else { return false }
         switch change {
         case .put(let path, let text): return tree.inode(at: path)?.objectBytes != Array(text.utf8)
         case .delete(let path): return tree.kind(path) != nil

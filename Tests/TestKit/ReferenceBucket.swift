@@ -47,6 +47,16 @@ extension ReferenceFileSystem {
     /// The inode that a slot has open.
     public func openInode(_ slot: Int) -> Inode? { handles[slot].flatMap { inodes[$0.inode] } }
 
+    /// A file that a program may still write to keeps its name, whatever somebody else does to its object.
+    public func isOpenForWriting(_ path: String) -> Bool {
+        do {
+            let inode = try find(path, follow: false)
+            return handles.values.contains { $0.inode == inode && $0.flags.contains(.write) }
+        } catch {
+            return false
+        }
+    }
+
     /// Open slots, ascending.
     public var openSlots: [Int] { handles.keys.sorted() }
 

@@ -32,7 +32,8 @@ import Testing
         lister = Lister(
             store: store, journal: journal, time: time, timeToLive: .seconds(5),
             defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), onChange: { changes.add($0) })
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), isOpenForWriting: { _ in false },
+            onChange: { changes.add($0) })
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
@@ -226,7 +227,8 @@ import Testing
         var merge = ListingMerge(
             directory: .root, prefix: "", start: start,
             defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
-            time: time.wall, wasListed: false)
+            time: time.wall, wasListed: false,
+            isOpenForWriting: { _ in false })
         try journal.write { transaction in
             for key in ["a", "d/x"] {
                 try transaction.setTombstone(Tombstone(key: ObjectKey(key), etag: nil, token: nil))
@@ -239,7 +241,8 @@ import Testing
         #expect(try names(.root).isEmpty)
         var later = ListingMerge(
             directory: .root, prefix: "", start: journal.nextSequence(), defaults: merge.defaults, time: time.wall,
-            wasListed: false)
+            wasListed: false,
+            isOpenForWriting: { _ in false })
         try journal.write { try later.apply(page, in: $0) }
         #expect(try names(.root) == ["a", "d"])
     }
@@ -287,7 +290,8 @@ import Testing
         let lister = Lister(
             store: faulty, journal: journal, time: time, timeToLive: .seconds(5),
             defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), onChange: { _ in })
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), isOpenForWriting: { _ in false },
+            onChange: { _ in })
         let error = await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } }
         #expect(error?.kind == .unreachable)
         #expect(try journal.read { try $0.listed(.root) } == nil)

@@ -55,7 +55,8 @@ final class World: Sendable {
             store: observed, cache: cache, time: time, concurrency: 4, logger: logger, isOnline: { !link.isOffline })
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: options.metadataTimeToLive,
-            defaults: Self.defaults, logger: logger, onChange: changes.report)
+            defaults: Self.defaults, logger: logger, isOpenForWriting: cache.isOpenForWriting,
+            onChange: changes.report)
         var configuration = configuration
         configuration.metadata = options.metadata
         writeback = Writeback(

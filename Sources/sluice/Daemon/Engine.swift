@@ -55,7 +55,8 @@ final class Engine: Sendable {
             isOnline: { !link.isOffline })
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: settings.fileSystem.metadataTimeToLive,
-            defaults: settings.defaults, logger: logger, onChange: changes.report)
+            defaults: settings.defaults, logger: logger, isOpenForWriting: cache.isOpenForWriting,
+            onChange: changes.report)
         let fetcher = fetcher
         writeback = Writeback(
             store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,

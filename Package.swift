@@ -98,7 +98,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FuseTests",
-            dependencies: ["Fuse", "FileSystem", "Cache", "Platform", "TestKit", "CLinux", logging, system],
+            dependencies: [
+                "Fuse", "FileSystem", "Cache", "Platform", "TestKit", "WorldKit", "CLinux", logging, system,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SluiceTests", dependencies: ["sluice", "ObjectStore", "Platform", "Fuse", logging, system],

@@ -72,10 +72,10 @@ public final class Journal: Sendable {
         defer { hasUnsynced.store(true, ordering: .relaxed) }
         return try queue.writeWithoutTransaction { database in
             let transaction = JournalTransaction(database: database, journal: self)
-            try transaction.statement("BEGIN IMMEDIATE").execute([])
+            try transaction.execute("BEGIN IMMEDIATE")
             do {
                 let value = try body(transaction)
-                try transaction.statement("COMMIT").execute([])
+                try transaction.execute("COMMIT")
                 inodeRows.commit()
                 return value
             } catch {
@@ -89,7 +89,7 @@ public final class Journal: Sendable {
     /// Some errors make SQLite roll back by itself; another failure of it would hide what went wrong first.
     private func rollBack(_ transaction: JournalTransaction) {
         guard transaction.database.isInsideTransaction else { return }
-        try? transaction.statement("ROLLBACK").execute([])
+        try? transaction.execute("ROLLBACK")
     }
 
     /// Makes every committed transaction survive a power cut. Throws ``CacheError/system(_:during:)``.

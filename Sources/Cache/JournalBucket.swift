@@ -87,16 +87,14 @@ extension JournalTransaction {
 
 extension JournalTransaction {
     public func tombstone(at key: ObjectKey) throws -> Tombstone? {
-        try row("SELECT key, etag, token FROM tombstone WHERE key = ?", [key.string]).map(Tombstone.init(row:))
+        try first("SELECT key, etag, token FROM tombstone WHERE key = ?", [key.string], Tombstone.init(row:))
     }
 
     /// At most `limit`, in the order of keys, behind `key`.
     public func tombstones(after key: ObjectKey?, limit: Int) throws -> [Tombstone] {
-        let cursor = try rows(
-            "SELECT key, etag, token FROM tombstone WHERE key > ? ORDER BY key LIMIT ?", [key?.string ?? "", limit])
-        var found: [Tombstone] = []
-        while let row = try cursor.next() { found.append(Tombstone(row: row)) }
-        return found
+        try all(
+            "SELECT key, etag, token FROM tombstone WHERE key > ? ORDER BY key LIMIT ?", [key?.string ?? "", limit],
+            Tombstone.init(row:))
     }
 
     public func tombstoneCount() throws -> Int {
@@ -112,11 +110,8 @@ extension JournalTransaction {
 
     /// Where uploads of files that have names may have made objects that the journal does not know yet.
     public func attemptedKeys() throws -> Set<ObjectKey> {
-        var keys: Set<ObjectKey> = []
-        let cursor = try rows(
-            "SELECT attempt_key FROM inode WHERE pending <> 0 AND links > 0 AND attempt_key IS NOT NULL", [])
-        while let row = try cursor.next() { keys.insert(ObjectKey(row[0])) }
-        return keys
+        let sql = "SELECT attempt_key FROM inode WHERE pending <> 0 AND links > 0 AND attempt_key IS NOT NULL"
+        return Set(try all(sql, []) { ObjectKey($0[0]) })
     }
 
     /// Whether a file that has a name has its object, as far as is known, at a key prefix that ends in a slash.
@@ -154,7 +149,7 @@ extension JournalTransaction {
 }
 
 extension Tombstone {
-    fileprivate init(row: Row) {
+    fileprivate init(row: JournalRow) {
         self.init(
             key: ObjectKey(row[0]), etag: (row[1] as String?).map(ETag.init), token: row[2])
     }
@@ -164,25 +159,22 @@ extension Tombstone {
 
 extension JournalTransaction {
     public func multipart(of inode: InodeNumber) throws -> MultipartRecord? {
-        try row("SELECT key, upload_id, part_size, token FROM upload WHERE ino = ?", [inode.sql]).map {
+        try first("SELECT key, upload_id, part_size, token FROM upload WHERE ino = ?", [inode.sql]) {
             MultipartRecord(key: ObjectKey($0[0]), id: UploadID($0[1]), partSize: $0[2], token: $0[3])
         }
     }
 
     /// Uploads of files that have no name any more: the store is to be told to drop their parts.
     public func abandonedMultiparts() throws -> [(inode: InodeNumber, record: MultipartRecord)] {
-        let cursor = try rows(
-            """
+        let sql = """
             SELECT ino, key, upload_id, part_size, token FROM upload
             WHERE NOT EXISTS (SELECT 1 FROM inode WHERE inode.ino = upload.ino AND links > 0)
-            """, [])
-        var found: [(InodeNumber, MultipartRecord)] = []
-        while let row = try cursor.next() {
+            """
+        return try all(sql, []) { row in
             let record = MultipartRecord(
                 key: ObjectKey(row[1]), id: UploadID(row[2]), partSize: row[3], token: row[4])
-            found.append((InodeNumber(sql: row[0]), record))
+            return (InodeNumber(sql: row[0]), record)
         }
-        return found
     }
 
     /// Starts the record of a new upload; parts of a former one are forgotten.
@@ -199,14 +191,9 @@ extension JournalTransaction {
     }
 
     public func parts(of inode: InodeNumber) throws -> [PartRecord] {
-        let cursor = try rows(
-            "SELECT number, etag, size, md5 FROM part WHERE ino = ? ORDER BY number", [inode.sql])
-        var found: [PartRecord] = []
-        while let row = try cursor.next() {
-            found.append(
-                PartRecord(part: UploadedPart(number: row[0], etag: ETag(row[1]), size: row[2]), md5: row[3]))
+        try all("SELECT number, etag, size, md5 FROM part WHERE ino = ? ORDER BY number", [inode.sql]) { row in
+            PartRecord(part: UploadedPart(number: row[0], etag: ETag(row[1]), size: row[2]), md5: row[3])
         }
-        return found
     }
 
     public func setPart(_ record: PartRecord, of inode: InodeNumber) throws {
@@ -220,19 +207,11 @@ extension JournalTransaction {
 
 extension JournalTransaction {
     public func extendedAttribute(_ name: String, of inode: InodeNumber) throws -> [UInt8]? {
-        guard let row = try row("SELECT value FROM xattr WHERE ino = ? AND name = ?", [inode.sql, name]) else {
-            return nil
-        }
-        return try row.withUnsafeData(atIndex: 0) { $0.map { Array($0) } ?? [] }
+        try first("SELECT value FROM xattr WHERE ino = ? AND name = ?", [inode.sql, name]) { $0[0] }
     }
 
     public func extendedAttributes(of inode: InodeNumber) throws -> [(name: String, value: [UInt8])] {
-        let cursor = try rows("SELECT name, value FROM xattr WHERE ino = ? ORDER BY name", [inode.sql])
-        var found: [(String, [UInt8])] = []
-        while let row = try cursor.next() {
-            found.append((row[0], try row.withUnsafeData(atIndex: 1) { $0.map { Array($0) } ?? [] }))
-        }
-        return found
+        try all("SELECT name, value FROM xattr WHERE ino = ? ORDER BY name", [inode.sql]) { ($0[0], $0[1]) }
     }
 
     public func setExtendedAttribute(_ name: String, to value: [UInt8]?, of inode: InodeNumber) throws {
@@ -261,14 +240,8 @@ extension JournalTransaction {
 
     /// Oldest first.
     public func events(_ kind: JournalEvent.Kind) throws -> [JournalEvent] {
-        let cursor = try rows(
-            "SELECT path, message, time_ns FROM event WHERE kind = ? ORDER BY id", [kind.rawValue])
-        var found: [JournalEvent] = []
-        while let row = try cursor.next() {
-            found.append(
-                JournalEvent(
-                    kind: kind, path: row[0], message: row[1], time: Timestamp(nanoseconds: row[2])))
+        try all("SELECT path, message, time_ns FROM event WHERE kind = ? ORDER BY id", [kind.rawValue]) { row in
+            JournalEvent(kind: kind, path: row[0], message: row[1], time: Timestamp(nanoseconds: row[2]))
         }
-        return found
     }
 }

@@ -21,12 +21,13 @@ extension JournalTransaction {
     }
 
     public func link(_ name: FileName, in parent: InodeNumber, to inode: InodeNumber) throws {
-        try statement("INSERT OR REPLACE INTO dentry (parent, name, ino) VALUES (?, ?, ?)")
-            .execute([parent.sql, name.string, inode.sql])
+        try execute(
+            "INSERT OR REPLACE INTO dentry (parent, name, ino) VALUES (?, ?, ?)",
+            [parent.sql, name.string, inode.sql])
     }
 
     public func unlink(_ name: FileName, in parent: InodeNumber) throws {
-        try statement("DELETE FROM dentry WHERE parent = ? AND name = ?").execute([parent.sql, name.string])
+        try execute("DELETE FROM dentry WHERE parent = ? AND name = ?", [parent.sql, name.string])
     }
 
     public func hasChildren(_ directory: InodeNumber) throws -> Bool {
@@ -39,19 +40,17 @@ extension JournalTransaction {
         let sql =
             "SELECT \(columns), dentry.name FROM dentry JOIN inode ON inode.ino = dentry.ino"
             + " WHERE dentry.parent = ? ORDER BY dentry.name"
-        var children: [Dentry] = []
-        try statement(sql).each([directory.sql]) { row in
+        return try all(sql, [directory.sql]) { row in
             guard let name = FileName(row[Inode.columns.count]) else {
                 throw CacheError.corrupt("inode \(directory) holds an impossible name")
             }
-            children.append(Dentry(name: name, inode: try Inode(row: row)))
+            return Dentry(name: name, inode: try Inode(row: row))
         }
-        return children
     }
 
     /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.
     public func name(of inode: InodeNumber) throws -> (parent: InodeNumber, name: FileName)? {
-        try statement("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1").first([inode.sql]) { row in
+        try first("SELECT parent, name FROM dentry WHERE ino = ? LIMIT 1", [inode.sql]) { row in
             guard let name = FileName(row[1]) else {
                 throw CacheError.corrupt("inode \(inode) has an impossible name")
             }
@@ -72,8 +71,8 @@ extension JournalTransaction {
     }
 
     /// The key an inode's object shall have: its path, with a slash behind it for a directory's marker; of a file that
-    /// a directory covers, without the suffix (``FileName/covered``). Nil for the
-    /// root and for an inode that no name leads to.
+    /// a directory covers, without the suffix (``FileName/covered``). Nil for the root and for an inode that no name
+    /// leads to.
     public func key(of inode: Inode) throws -> ObjectKey? {
         guard inode.number != .root, let path = try path(of: inode.number) else { return nil }
         return inode.kind == .directory ? ObjectKey(path + "/") : fileKey(at: path, of: inode)
@@ -156,12 +155,9 @@ extension JournalTransaction {
             top == .root
             ? "SELECT ino, pending, size FROM inode WHERE pending <> 0 AND links > 0 AND ino <> ?"
             : Self.subtree + " SELECT ino, pending, size FROM inode WHERE ino IN subtree AND pending <> 0"
-        var found: [(InodeNumber, PendingChange, Int64)] = []
-        let cursor = try rows(sql, [top == .root ? 0 : top.sql])
-        while let row = try cursor.next() {
-            found.append((InodeNumber(sql: row[0]), PendingChange(rawValue: row[1]), row[2]))
+        return try all(sql, [top == .root ? 0 : top.sql]) { row in
+            (InodeNumber(sql: row[0]), PendingChange(rawValue: row[1]), row[2])
         }
-        return found
     }
 
     /// The longest path below `top`, relative to it, a slash before each name, in bytes; 0 if it has no children.
@@ -175,8 +171,6 @@ extension JournalTransaction {
     }
 
     private func numbers(_ sql: String, _ arguments: JournalStatement.Arguments) throws -> [InodeNumber] {
-        var numbers: [InodeNumber] = []
-        try statement(sql).each(arguments) { numbers.append(InodeNumber(sql: $0[0])) }
-        return numbers
+        try all(sql, arguments) { InodeNumber(sql: $0[0]) }
     }
 }

@@ -1,8 +1,8 @@
 import GRDB
 import GRDBSQLite
 
-/// A prepared statement, bound and stepped through SQLite's own interface: for the statements that every request of a
-/// program runs, GRDB's way of passing arguments and rows takes several times as long as SQLite itself.
+/// A prepared statement, bound and stepped through SQLite's own interface: GRDB's way of passing arguments and rows takes
+/// several times as long as SQLite itself, and every request of a program runs some.
 ///
 /// GRDB prepares, keeps and finalizes it. Used only inside of a transaction.
 struct JournalStatement {
@@ -13,10 +13,6 @@ struct JournalStatement {
 
     init(_ sql: String, in database: Database) throws {
         statement = try database.cachedStatement(sql: sql)
-    }
-
-    func execute(_ arguments: Arguments) throws {
-        try each(arguments) { _ in }
     }
 
     /// What `body` makes of the first row; nil if there is none.
@@ -55,6 +51,8 @@ struct JournalStatement {
             case .int64(let value): sqlite3_bind_int64(handle, index, value)
             case .double(let value): sqlite3_bind_double(handle, index, value)
             case .string(let value): bind(value, index)
+            // A null pointer would make it NULL.
+            case .blob(let value) where value.isEmpty: sqlite3_bind_zeroblob(handle, index, 0)
             case .blob(let value):
                 value.withUnsafeBytes {
                     sqlite3_bind_blob(handle, index, $0.baseAddress, Int32($0.count), Self.copied)
@@ -64,6 +62,7 @@ struct JournalStatement {
     }
 
     private func bind(_ value: String, _ index: Int32) -> Int32 {
+        guard !value.isEmpty else { return sqlite3_bind_text(handle, index, "", 0, Self.copied) }
         var value = value
         return value.withUTF8 { bytes in
             bytes.withMemoryRebound(to: CChar.self) {
@@ -100,6 +99,12 @@ struct JournalRow {
         guard let text = sqlite3_column_text(statement, Int32(index)) else { return nil }
         let count = Int(sqlite3_column_bytes(statement, Int32(index)))
         return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
+    }
+
+    /// A blob.
+    subscript(index: Int) -> [UInt8] {
+        let count = Int(sqlite3_column_bytes(statement, Int32(index)))
+        return Array(UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, Int32(index)), count: count))
     }
 
     private func isNull(_ index: Int) -> Bool { sqlite3_column_type(statement, Int32(index)) == SQLITE_NULL }

@@ -9,25 +9,31 @@ public struct JournalTransaction {
     let database: Database
     let journal: Journal
 
-    /// All methods use prepared statements that the connection keeps.
-    func execute(_ sql: String, _ arguments: StatementArguments) throws {
-        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    func execute(_ sql: String, _ arguments: JournalStatement.Arguments = []) throws {
+        try statement(sql).each(arguments) { _ in }
     }
 
-    func rows(_ sql: String, _ arguments: StatementArguments) throws -> RowCursor {
-        try Row.fetchCursor(database.cachedStatement(sql: sql), arguments: arguments)
+    /// What `body` makes of the first row; nil if there is none.
+    func first<Value>(
+        _ sql: String, _ arguments: JournalStatement.Arguments, _ body: (JournalRow) throws -> Value
+    ) throws -> Value? {
+        try statement(sql).first(arguments, body)
     }
 
-    func row(_ sql: String, _ arguments: StatementArguments) throws -> Row? {
-        try Row.fetchOne(database.cachedStatement(sql: sql), arguments: arguments)
+    /// What `body` makes of each row; it must not run the same statement.
+    func all<Value>(
+        _ sql: String, _ arguments: JournalStatement.Arguments, _ body: (JournalRow) throws -> Value
+    ) throws -> [Value] {
+        var found: [Value] = []
+        try statement(sql).each(arguments) { found.append(try body($0)) }
+        return found
     }
 
     func number(_ sql: String, _ arguments: JournalStatement.Arguments = []) throws -> Int64? {
-        try statement(sql).first(arguments) { $0[0] as Int64? } ?? nil
+        try first(sql, arguments) { $0[0] as Int64? } ?? nil
     }
 
-    /// For the paths that every request takes.
-    func statement(_ sql: String) throws -> JournalStatement {
+    private func statement(_ sql: String) throws -> JournalStatement {
         try JournalStatement(sql, in: database)
     }
 }
@@ -36,7 +42,7 @@ public struct JournalTransaction {
 
 extension JournalTransaction {
     public func property(_ name: String) throws -> String? {
-        try row("SELECT value FROM property WHERE name = ?", [name])?[0]
+        try first("SELECT value FROM property WHERE name = ?", [name]) { $0[0] }
     }
 
     public func setProperty(_ name: String, _ value: String) throws {
@@ -57,7 +63,7 @@ extension JournalTransaction {
 
     public func inode(_ number: InodeNumber) throws -> Inode? {
         if let inode = journal.inodeRows.current(number) { return inode }
-        let inode = try statement(Self.selectInodeByNumber).first([number.sql]) { try Inode(row: $0) }
+        let inode = try first(Self.selectInodeByNumber, [number.sql], Inode.init(row:))
         if let inode { journal.inodeRows.wasRead(inode) }
         return inode
     }
@@ -66,22 +72,21 @@ extension JournalTransaction {
     public func insertInode(_ build: (InodeNumber) -> Inode) throws -> Inode {
         let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
         let inode = build(InodeNumber(sql: last + 1))
-        try statement(Self.insertInode).execute(inode.values)
+        try execute(Self.insertInode, inode.values)
         journal.inodeRows.wasWritten(inode)
         return inode
     }
 
     public func update(_ inode: Inode) throws {
-        try statement(Self.updateInode).execute(inode.values.dropFirst() + [inode.number.sql])
+        try execute(Self.updateInode, inode.values.dropFirst() + [inode.number.sql])
         if database.changesCount > 0 { journal.inodeRows.wasWritten(inode) }
     }
 
     /// Writes what changes often, in one pass over the row: none of the table's indexes has it.
     public func updateSizeAndTimes(of inode: Inode) throws {
-        try statement("UPDATE inode SET size = ?, local_bytes = ?, modified_ns = ?, changed_ns = ? WHERE ino = ?")
-            .execute([
-                inode.size, inode.localBytes, inode.modified.nanoseconds, inode.changed.nanoseconds, inode.number.sql,
-            ])
+        try execute(
+            "UPDATE inode SET size = ?, local_bytes = ?, modified_ns = ?, changed_ns = ? WHERE ino = ?",
+            [inode.size, inode.localBytes, inode.modified.nanoseconds, inode.changed.nanoseconds, inode.number.sql])
         if database.changesCount > 0 { journal.inodeRows.wasWritten(inode) }
     }
 
@@ -95,8 +100,8 @@ extension JournalTransaction {
 
     /// Records that the bytes of a file are about to differ from the object's.
     public func markContentPending(_ number: InodeNumber) throws {
-        try statement("UPDATE inode SET pending = pending | ? WHERE ino = ?")
-            .execute([PendingChange.content.rawValue, number.sql])
+        try execute(
+            "UPDATE inode SET pending = pending | ? WHERE ino = ?", [PendingChange.content.rawValue, number.sql])
         try markAliasesPending(of: number)
     }
 
@@ -140,9 +145,7 @@ extension JournalTransaction {
     }
 
     func inodes(_ condition: String, _ arguments: JournalStatement.Arguments) throws -> [Inode] {
-        var inodes: [Inode] = []
-        try statement(Self.selectInode + condition).each(arguments) { inodes.append(try Inode(row: $0)) }
-        return inodes
+        try all(Self.selectInode + condition, arguments, Inode.init(row:))
     }
 }
 
@@ -159,9 +162,6 @@ extension JournalTransaction {
     }
 
     public func discardedData() throws -> [InodeNumber] {
-        var numbers: [InodeNumber] = []
-        let cursor = try rows("SELECT ino FROM discard", [])
-        while let row = try cursor.next() { numbers.append(InodeNumber(sql: row[0])) }
-        return numbers
+        try all("SELECT ino FROM discard", []) { InodeNumber(sql: $0[0]) }
     }
 }

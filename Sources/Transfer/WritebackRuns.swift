@@ -91,10 +91,8 @@ extension Writeback {
 
     /// Their objects are copies of the one that is in the bucket now.
     private func scheduleFurtherNames(of number: InodeNumber) throws {
-        let pending = try journal.read { transaction -> [InodeNumber] in
-            guard let inode = try transaction.inode(number), inode.linkCount > 1 else { return [] }
-            return try transaction.aliases(of: number).filter { !$0.pending.isEmpty }.map(\.number)
-        }
+        guard let inode = try journal.inode(number), inode.linkCount > 1 else { return }
+        let pending = try journal.read { try $0.aliases(of: number) }.filter { !$0.pending.isEmpty }.map(\.number)
         if !pending.isEmpty { schedule(pending, after: .zero) }
     }
 

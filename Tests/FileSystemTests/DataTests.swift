@@ -141,6 +141,8 @@ import struct SystemPackage.Errno
             await #expect(throws: Errno.noSpace) {
                 try await calls.setAttribute("a", "user.big", to: Array(repeating: 0, count: 4000), .createOrReplace)
             }
+            try await calls.setAttribute("a", "user.k", to: [], .replace)
+            #expect(try await calls.attribute("a", "user.k") == [])
             try await calls.removeAttribute("a", "user.k")
             await #expect(throws: Errno.noData) { try await calls.attribute("a", "user.k") }
             #expect(try await calls.attributeNames("a") == [])

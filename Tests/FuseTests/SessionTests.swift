@@ -5,6 +5,8 @@ import Synchronization
 import SystemPackage
 import Testing
 
+@testable import class WorldKit.MountedSession
+
 /// How sessions wait, are interrupted, and end.
 @Suite(.serialized) struct SessionTests {
     @Test func anAnswerMayComeLater() throws {
@@ -151,7 +153,7 @@ import Testing
     }
 
     @Test func aMountPointMustBeAnEmptyDirectoryOfItsOwn() throws {
-        let path = try makeTemporaryDirectory()
+        let path = try MountedSession.makeDirectory()
         defer { rmdir(path) }
         func check(_ path: String) throws(FuseError) { try FuseSession.check(mountPoint: path, options: .test) }
         #expect(throws: FuseError.mountPointMissing(path + "/absent")) { try check(path + "/absent") }

@@ -5,48 +5,33 @@ import Logging
 import SystemPackage
 import Testing
 
+@testable import class WorldKit.MountedSession
+
 /// A session on a directory of its own, ended and taken away by ``end()``.
 final class TestMount: Sendable {
     let fileSystem: MemoryFileSystem
-    let session: FuseSession
     let kernelCache: FuseKernelCache
-    let path: String
+    private let mounted: MountedSession
+
+    var session: FuseSession { mounted.session }
+    var path: String { mounted.path }
 
     init(_ fileSystem: MemoryFileSystem = MemoryFileSystem(), options: MountOptions = .test) throws {
         self.fileSystem = fileSystem
-        path = try makeTemporaryDirectory()
         let logger = Logger(label: "test")
         kernelCache = FuseKernelCache(logger: logger)
-        session = FuseSession(operations: fileSystem, options: options, kernelCache: kernelCache, logger: logger)
-        do {
-            try session.mount(at: path)
-            try session.start()
-        } catch {
-            rmdir(path)
-            throw error
-        }
+        mounted = try MountedSession(fileSystem, options, kernelCache, logger)
     }
 
     /// Ends as umount(8) does, or by stop().
     @discardableResult
-    func end(byStop: Bool = false) -> FuseSession.End {
-        if byStop { session.stop() } else { umount2(path, 0) == 0 ? () : session.stop() }
-        let end = session.join()
-        rmdir(path)
-        return end
-    }
+    func end(byStop: Bool = false) -> FuseSession.End { mounted.end(byStop: byStop) }
 
     func callAsFunction(_ name: String) -> String { path + "/" + name }
 }
 
 extension MountOptions {
     static let test = MountOptions(source: "test:a,b\\c")
-}
-
-func makeTemporaryDirectory() throws -> String {
-    var template = Array("/var/tmp/sluice-mount-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw currentErrno() }
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
 /// Runs a body with a mount; the session is over when it returns.

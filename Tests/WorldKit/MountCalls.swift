@@ -135,18 +135,7 @@ extension MountCalls {
 
     func list(_ path: String) async throws -> [String] {
         let path = full(path)
-        return try await run {
-            guard let stream = opendir(path) else { throw Errno(rawValue: sluice_errno()) }
-            defer { closedir(stream) }
-            var names: [String] = []
-            while let entry = readdir(stream) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name != "." && name != ".." { names.append(name) }
-            }
-            return names.sorted()
-        }
+        return try await run { try PosixDisk(path: path).names(in: ".").sorted() }
     }
 }
 

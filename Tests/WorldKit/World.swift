@@ -131,10 +131,3 @@ extension MemoryStore {
         bytes(ObjectKey(key)).map { String(decoding: $0, as: UTF8.self) }
     }
 }
-
-/// Waits, for minutes if need be, for something that happens in the background.
-func eventually(_ condition: () throws -> Bool) async rethrows -> Bool {
-    let end = ContinuousClock.now + .seconds(300)
-    while try !condition() && ContinuousClock.now < end { await Task.yield() }
-    return try condition()
-}

@@ -233,21 +233,21 @@ extension Reconciler {
             )
         } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
             try await settleRefusal(of: attempt, body)
-            guard attempt.inode.kind == .directory, try isRefusedAnyway(key, condition) else { return }
-            try await replaceMarker(attempt, metadata)
+            if attempt.inode.kind == .directory { try await replaceMarker(attempt, metadata, refused: condition) }
         }
     }
 
-    /// Whether a condition that was refused is the right one, as far as the store lets it be known.
-    private func isRefusedAnyway(_ key: ObjectKey, _ condition: WriteCondition) throws -> Bool {
-        let tombstone = try journal.read { try $0.tombstone(at: key) }
-        return tombstone?.etag.map { .ifMatch($0) == condition } ?? false
-    }
-
-    /// A directory's marker has no bytes that could be lost: where a store's conditions do not hold for it (SeaweedFS
-    /// tells an ETag of a directory that it does not match), it is written whatever version is there.
-    private func replaceMarker(_ attempt: WriteAttempt, _ metadata: [String: String]) async throws {
-        guard try await store.headIfPresent(attempt.key)?.size ?? 0 == 0 else { return }
+    /// A directory's marker has no bytes that could be lost: where a store refuses the very ETag that it tells of one
+    /// (SeaweedFS, of directories that it made by itself), the marker is written whatever version is there.
+    private func replaceMarker(
+        _ attempt: WriteAttempt,
+        _ metadata: [String: String],
+        refused condition: WriteCondition
+    ) async throws {
+        // Whatever the refusal settled is no attempt any more.
+        guard try journal.inode(attempt.inode.number)?.attempt?.token == attempt.token,
+            let info = try await store.headIfPresent(attempt.key), info.size == 0, .ifMatch(info.etag) == condition
+        else { return }
         let etag = try await store.put(attempt.key, body: BytesSource([]), metadata: metadata, condition: .none)
         try settleBody(
             attempt,

@@ -375,3 +375,22 @@ def test_rewinddir_sees_files_made_here_at_once_and_those_of_others_when_they_ar
             return stream.rest()
 
         wait_until(lambda: names() == ["first", "ours", "theirs"], "the file of others is seen", 10)
+
+
+def test_a_directory_that_the_store_made_by_itself_gets_attributes(bucket, make_mount):
+    bucket.put("made/by/others", b"content")
+    mount = make_mount(bucket).start()
+    (mount.path / "made").chmod(0o700)
+    (mount.path / "made" / "by").chmod(0o711)
+    mount.sync()
+    assert mount.status()["pending"]["operations"] == 0
+
+
+def test_a_directory_into_which_others_wrote_before_its_marker_gets_attributes(bucket, make_mount):
+    mount = make_mount(bucket, "-o", "upload_delay=1h").start()
+    (mount.path / "made").mkdir()
+    bucket.put("made/by-others", b"content")
+    mount.sync()
+    (mount.path / "made").chmod(0o700)
+    mount.sync()
+    assert mount.status()["pending"]["operations"] == 0

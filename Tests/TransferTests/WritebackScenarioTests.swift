@@ -213,7 +213,9 @@ import Testing
     }
 
     @Test func aStoreWithoutConditionsIsServedByAskingFirst() async throws {
-        let plain = UnconditionalStore(bucket)
+        let plain = RefusingStore(bucket) { _, condition in
+            condition == .none ? nil : StoreError(.unsupported, message: "no conditions here")
+        }
         let machine = try LocalMachine(store: plain)
         try machine.put("a", "one")
         try machine.put("long", Self.long)
@@ -226,6 +228,20 @@ import Testing
         #expect(bucket.text("a") == "two" && bucket.text("moved") == Self.long && bucket.text("long") == nil)
         #expect(bucket.bytes(ObjectKey("theirs")) == [1])
         #expect(try machine.events(.conflict).count == 1)
+    }
+
+    /// As SeaweedFS does with directories that it made by itself.
+    @Test func aStoreThatRefusesItsOwnETagsOfDirectoriesGetsTheirAttributesAllTheSame() async throws {
+        let store = RefusingStore(bucket) { key, condition in
+            guard key.string.hasSuffix("/"), case .ifMatch = condition else { return nil }
+            return StoreError(.preconditionFailed, message: "by a test")
+        }
+        let machine = try LocalMachine(store: store)
+        try machine.makeDirectory("d")
+        #expect(try await machine.drain())
+        try machine.setPermissions("d", 0o700)
+        #expect(try await machine.drain())
+        #expect(bucket.info(ObjectKey("d/"))?.metadata["mode"] == "16832")
     }
 
     // MARK: Names
@@ -485,112 +501,6 @@ import Testing
         machine.cache.release(file)
     }
 }
-
-/// A store that does not know conditions on writes.
-private struct UnconditionalStore: ObjectStore {
-    let base: MemoryStore
-    init(_ base: MemoryStore) { self.base = base }
-
-    private func check(_ condition: WriteCondition) throws(StoreError) {
-        if condition != .none { throw StoreError(.unsupported, message: "no conditions here") }
-    }
-
-    var multipartLimits: MultipartLimits { base.multipartLimits }
-    func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
-    func get(
-        _ key: ObjectKey,
-        range: Range<Int64>?,
-        ifMatch: ETag?,
-        into sink: any ByteSink
-    ) async throws(StoreError) -> ObjectInfo {
-        try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
-    }
-    func put(
-        _ key: ObjectKey,
-        body: any ByteSource,
-        metadata: [String: String],
-        condition: WriteCondition
-    ) async throws(StoreError) -> ETag {
-        try check(condition)
-        return try await base.put(key, body: body, metadata: metadata, condition: condition)
-    }
-    func list(
-        prefix: String,
-        delimiter: String?,
-        continuation: String?,
-        limit: Int
-    ) async throws(StoreError) -> ListPage {
-        try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
-    }
-    func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
-        try check(ifMatch.map { .ifMatch($0) } ?? .none)
-        try await base.delete(key, ifMatch: ifMatch)
-    }
-    func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [ObjectKey: StoreError] { try await base.delete(keys) }
-    func copy(
-        from source: ObjectKey,
-        sourceETag: ETag,
-        to destination: ObjectKey,
-        metadata: [String: String]?,
-        condition: WriteCondition
-    ) async throws(StoreError) -> ETag {
-        try check(condition)
-        return try await base.copy(
-            from: source,
-            sourceETag: sourceETag,
-            to: destination,
-            metadata: metadata,
-            condition: condition
-        )
-    }
-    func createMultipartUpload(
-        _ key: ObjectKey,
-        metadata: [String: String]
-    ) async throws(StoreError) -> UploadID {
-        try await base.createMultipartUpload(key, metadata: metadata)
-    }
-    func uploadPart(
-        _ key: ObjectKey,
-        upload: UploadID,
-        number: Int,
-        body: any ByteSource
-    ) async throws(StoreError) -> UploadedPart {
-        try await base.uploadPart(key, upload: upload, number: number, body: body)
-    }
-    func copyPart(
-        from source: ObjectKey,
-        sourceETag: ETag,
-        range: Range<Int64>,
-        to key: ObjectKey,
-        upload: UploadID,
-        number: Int
-    ) async throws(StoreError) -> UploadedPart {
-        try await base.copyPart(
-            from: source,
-            sourceETag: sourceETag,
-            range: range,
-            to: key,
-            upload: upload,
-            number: number
-        )
-    }
-    func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {
-        try await base.listParts(key, upload: upload)
-    }
-    func completeMultipartUpload(
-        _ key: ObjectKey,
-        upload: UploadID,
-        parts: [UploadedPart],
-        condition: WriteCondition
-    ) async throws(StoreError) -> ETag {
-        try check(condition)
-        return try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
-    }
-    func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
-        try await base.abortMultipartUpload(key, upload: upload)
-    }
-}
-
 extension SeededRandom {
     fileprivate static func bytes(of seed: UInt64) -> [UInt8] {
         var random = SeededRandom(seed: seed)

@@ -86,8 +86,9 @@ public struct StoreError: Error, Equatable, Sendable {
         }
     }
 
-    /// Whether the failure says that there is no way to the store at all, rather than something about one request.
-    public var isLinkFailure: Bool { kind == .unreachable }
+    /// Whether the failure says that there is no way to the store at all, rather than something about one request. A
+    /// certificate that cannot be trusted is somebody else's in the way, such as that of a login page.
+    public var isLinkFailure: Bool { kind == .unreachable || kind == .untrusted }
 }
 
 extension StoreError: CustomStringConvertible {

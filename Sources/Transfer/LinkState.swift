@@ -1,6 +1,6 @@
 import ObjectStore
 
-/// Whether there is a way to the store, told by the outcomes of requests.
+/// Whether there is a way to the store, told by the outcomes of requests. Pure.
 public struct LinkState: Equatable, Sendable {
     public enum Condition: String, Sendable {
         case online
@@ -9,30 +9,52 @@ public struct LinkState: Equatable, Sendable {
         case paused
     }
 
-    /// So many requests in a row without an answer mean that the link is gone.
+    /// So many requests in a row without an answer mean that the link is gone, if no probe says so before.
     static let failuresUntilOffline = 3
 
     private var failures = 0
     private(set) var isOffline = false
+    /// Why the last request found no way; nil while there is one.
+    private(set) var reason: String?
     var isPaused = false
 
     public var condition: Condition { isPaused ? .paused : isOffline ? .offline : .online }
 
+    /// Whether the last request found no way and nothing has told yet that the link is gone.
+    var isDoubtful: Bool { failures > 0 && !isOffline }
+
     /// Takes the outcome of a request (nil: it succeeded); returns whether the link just went or came.
     ///
     /// An error that a server answered with proves the link as well as a success does.
-    mutating func record(_ error: StoreError?) -> Bool {
+    mutating func record(_ error: StoreError?) -> Bool { take(error, weight: 1) }
+
+    /// The same of a request that asked for nothing but this: one failure is enough.
+    mutating func recordProbe(_ error: StoreError?) -> Bool { take(error, weight: Self.failuresUntilOffline) }
+
+    private mutating func take(_ error: StoreError?, weight: Int) -> Bool {
         let before = isOffline
-        switch error?.kind {
-        case .unreachable:
-            failures += 1
+        switch error {
+        case let error? where Self.findsNoWay(error):
+            failures += weight
+            reason = error.message
             if failures >= Self.failuresUntilOffline { isOffline = true }
-        case .cancelled, .localFault, .noCredentials, .untrusted:
-            break  // says nothing of the link
+        case let error? where Self.saysNothing(error): break
         default:
             failures = 0
+            reason = nil
             isOffline = false
         }
         return isOffline != before
+    }
+
+    /// An answer that no S3 service gives is one of somebody in between, such as a login page.
+    private static func findsNoWay(_ error: StoreError) -> Bool { error.isLinkFailure || error.kind == .badAnswer }
+
+    /// Whether the request failed before there was anything to learn of the link.
+    private static func saysNothing(_ error: StoreError) -> Bool {
+        switch error.kind {
+        case .cancelled, .localFault, .noCredentials: true
+        default: false
+        }
     }
 }

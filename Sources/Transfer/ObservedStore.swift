@@ -1,6 +1,6 @@
 import ObjectStore
 
-/// Tells a ``LinkMonitor`` the outcome of every request to a store.
+/// Tells a ``LinkMonitor`` the outcome of every request to a store, and lets it end those that give no sign of life.
 public struct ObservedStore: ObjectStore {
     private let base: any ObjectStore
     private let link: LinkMonitor
@@ -13,10 +13,10 @@ public struct ObservedStore: ObjectStore {
     public var multipartLimits: MultipartLimits { base.multipartLimits }
 
     private func observe<Answer: Sendable>(
-        _ request: () async throws(StoreError) -> Answer
+        _ request: @escaping @Sendable (RequestWatch?) async throws(StoreError) -> Answer
     ) async throws(StoreError) -> Answer {
         do {
-            let answer = try await request()
+            let answer = link.watches ? try await watched(request) : try await request(nil)
             link.record(nil)
             return answer
         } catch {
@@ -25,8 +25,30 @@ public struct ObservedStore: ObjectStore {
         }
     }
 
+    /// In a task of its own, which the link may end.
+    private func watched<Answer: Sendable>(
+        _ request: @escaping @Sendable (RequestWatch?) async throws(StoreError) -> Answer
+    ) async throws(StoreError) -> Answer {
+        let watch = link.makeWatch()
+        let task = Task { () async -> Result<Answer, StoreError> in
+            do throws(StoreError) { return .success(try await request(watch)) } catch { return .failure(error) }
+        }
+        watch.onGivingUp { task.cancel() }
+        link.watch(watch)
+        defer { link.forget(watch) }
+        let result = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+        if case .failure(let error) = result, error.kind == .cancelled, watch.isGivenUp, !Task.isCancelled {
+            throw StoreError(.unreachable, message: "no sign of life from the store")
+        }
+        return try result.get()
+    }
+
     public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo {
-        try await observe { () async throws(StoreError) in try await base.head(key) }
+        try await observe { [base] (_) async throws(StoreError) in try await base.head(key) }
     }
 
     public func get(
@@ -35,8 +57,9 @@ public struct ObservedStore: ObjectStore {
         ifMatch: ETag?,
         into sink: any ByteSink
     ) async throws(StoreError) -> ObjectInfo {
-        try await observe { () async throws(StoreError) in
-            try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
+        try await observe { [base] (watch) async throws(StoreError) in
+            let sink: any ByteSink = watch.map { WatchedSink(base: sink, watch: $0) } ?? sink
+            return try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
         }
     }
 
@@ -46,8 +69,9 @@ public struct ObservedStore: ObjectStore {
         metadata: [String: String],
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await observe { () async throws(StoreError) in
-            try await base.put(key, body: body, metadata: metadata, condition: condition)
+        try await observe { [base] (watch) async throws(StoreError) in
+            let body: any ByteSource = watch.map { WatchedSource(base: body, watch: $0) } ?? body
+            return try await base.put(key, body: body, metadata: metadata, condition: condition)
         }
     }
 
@@ -57,17 +81,17 @@ public struct ObservedStore: ObjectStore {
         continuation: String?,
         limit: Int
     ) async throws(StoreError) -> ListPage {
-        try await observe { () async throws(StoreError) in
+        try await observe { [base] (_) async throws(StoreError) in
             try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
         }
     }
 
     public func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
-        try await observe { () async throws(StoreError) in try await base.delete(key, ifMatch: ifMatch) }
+        try await observe { [base] (_) async throws(StoreError) in try await base.delete(key, ifMatch: ifMatch) }
     }
 
     public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [ObjectKey: StoreError] {
-        try await observe { () async throws(StoreError) in try await base.delete(keys) }
+        try await observe { [base] (_) async throws(StoreError) in try await base.delete(keys) }
     }
 
     public func copy(
@@ -77,7 +101,7 @@ public struct ObservedStore: ObjectStore {
         metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await observe { () async throws(StoreError) in
+        try await observe { [base] (_) async throws(StoreError) in
             try await base.copy(
                 from: source,
                 sourceETag: sourceETag,
@@ -92,7 +116,7 @@ public struct ObservedStore: ObjectStore {
         _ key: ObjectKey,
         metadata: [String: String]
     ) async throws(StoreError) -> UploadID {
-        try await observe { () async throws(StoreError) in
+        try await observe { [base] (_) async throws(StoreError) in
             try await base.createMultipartUpload(key, metadata: metadata)
         }
     }
@@ -103,8 +127,9 @@ public struct ObservedStore: ObjectStore {
         number: Int,
         body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
-        try await observe { () async throws(StoreError) in
-            try await base.uploadPart(key, upload: upload, number: number, body: body)
+        try await observe { [base] (watch) async throws(StoreError) in
+            let body: any ByteSource = watch.map { WatchedSource(base: body, watch: $0) } ?? body
+            return try await base.uploadPart(key, upload: upload, number: number, body: body)
         }
     }
 
@@ -116,7 +141,7 @@ public struct ObservedStore: ObjectStore {
         upload: UploadID,
         number: Int
     ) async throws(StoreError) -> UploadedPart {
-        try await observe { () async throws(StoreError) in
+        try await observe { [base] (_) async throws(StoreError) in
             try await base.copyPart(
                 from: source,
                 sourceETag: sourceETag,
@@ -129,7 +154,7 @@ public struct ObservedStore: ObjectStore {
     }
 
     public func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {
-        try await observe { () async throws(StoreError) in try await base.listParts(key, upload: upload) }
+        try await observe { [base] (_) async throws(StoreError) in try await base.listParts(key, upload: upload) }
     }
 
     public func completeMultipartUpload(
@@ -138,12 +163,14 @@ public struct ObservedStore: ObjectStore {
         parts: [UploadedPart],
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await observe { () async throws(StoreError) in
+        try await observe { [base] (_) async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
         }
     }
 
     public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
-        try await observe { () async throws(StoreError) in try await base.abortMultipartUpload(key, upload: upload) }
+        try await observe { [base] (_) async throws(StoreError) in
+            try await base.abortMultipartUpload(key, upload: upload)
+        }
     }
 }

@@ -88,12 +88,13 @@ struct UploadQueue: Sendable {
         insert(inode, again)
     }
 
-    /// The work failed and is taken up after a back-off; returns the wait.
+    /// The work failed and is taken up after a back-off between the bounds; returns the wait.
     @discardableResult
     mutating func failed(
         _ inode: InodeNumber,
         at now: Duration,
         atLeast: Duration = .zero,
+        atMost: Duration = .seconds(3600),
         using random: inout some RandomNumberGenerator
     ) -> Duration {
         let run = running.removeValue(forKey: inode)
@@ -102,7 +103,7 @@ struct UploadQueue: Sendable {
             return .zero
         }
         var backoff = run?.backoff ?? Backoff()
-        let wait = max(atLeast, backoff.next(using: &random))
+        let wait = max(atLeast, min(atMost, backoff.next(using: &random)))
         insert(inode, Entry(ready: now + wait, isUrgent: false, backoff: backoff, ticket: 0))
         return wait
     }

@@ -259,6 +259,7 @@ extension Writeback {
             uploading: uploads.sorted { $0.path < $1.path },
             uploadBytesPerSecond: rate,
             link: link.condition,
+            linkReason: link.reason,
             errors: failures.sorted { $0.path < $1.path }
         )
     }

@@ -9,6 +9,9 @@ extension Writeback {
     private static let closePause = Duration.seconds(30)
     /// A file whose bytes are damaged on this machine does not heal by itself.
     private static let damagePause = Duration.seconds(600)
+    /// After a link failure: the link may be back at any moment, and while it is gone nothing is tried.
+    private static let linkPause = Duration.seconds(1)
+    private static let longestPause = Duration.seconds(60)
     /// Tombstones that wait for files are not gone through more often.
     private static let sweepPause = Duration.milliseconds(250)
 
@@ -135,7 +138,8 @@ extension Writeback {
             state.running[number] = nil
             var random = SystemRandomNumberGenerator()
             let pause = isDamage(error) ? Self.damagePause : .zero
-            state.queue.failed(number, at: now, atLeast: pause, using: &random)
+            let limit = isLinkFailure(error) ? Self.linkPause : Self.longestPause
+            state.queue.failed(number, at: now, atLeast: pause, atMost: max(limit, pause), using: &random)
             guard let failure, state.isStarted else { return false }
             defer { state.failures[number] = failure }
             return state.failures[number] != failure
@@ -151,10 +155,12 @@ extension Writeback {
     /// Nil for what says nothing about the file: an end by cancellation, a link that is gone.
     private func failure(of number: InodeNumber, _ error: any Error) -> WritebackStatus.Failure? {
         if error is CancellationError { return nil }
-        if let error = error as? StoreError, error.isLinkFailure || error.kind == .cancelled { return nil }
+        if isLinkFailure(error) || (error as? StoreError)?.kind == .cancelled { return nil }
         let path = (try? journal.read { try $0.path(of: number) }).flatMap { $0 } ?? "inode \(number)"
         return WritebackStatus.Failure(path: path, message: "\(error)")
     }
+
+    private func isLinkFailure(_ error: any Error) -> Bool { (error as? StoreError)?.isLinkFailure == true }
 
     private func isDamage(_ error: any Error) -> Bool {
         if case .corrupt? = error as? CacheError { true } else { false }
@@ -243,11 +249,11 @@ extension Writeback {
             }
             var random = SystemRandomNumberGenerator()
             state.sweep.isWanted = true
-            state.sweep.notBefore = now + state.sweep.backoff.next(using: &random)
+            let isLinkFailure = isLinkFailure(failure.error)
+            let wait = state.sweep.backoff.next(using: &random)
+            state.sweep.notBefore = now + (isLinkFailure ? min(wait, Self.linkPause) : wait)
             let error = failure.error as? StoreError
-            if error?.isLinkFailure == true || error?.kind == .cancelled || failure.error is CancellationError {
-                return
-            }
+            if isLinkFailure || error?.kind == .cancelled || failure.error is CancellationError { return }
             state.sweep.failure = WritebackStatus.Failure(
                 path: failure.key?.string ?? "",
                 message: "deleting: \(failure.error)"

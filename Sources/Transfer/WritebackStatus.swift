@@ -19,6 +19,8 @@ public struct WritebackStatus: Equatable, Sendable {
     public var uploading: [Upload]
     public var uploadBytesPerSecond: Double
     public var link: LinkState.Condition
+    /// Why the store cannot be reached; nil while it can.
+    public var linkReason: String?
     /// The last failure of each file that did not succeed since, by path.
     public var errors: [Failure]
 }

@@ -20,6 +20,8 @@ public final class FaultyStore: ObjectStore {
         case breakOff(after: Int64, StoreError)
         /// The request passes after a wait.
         case delay(Duration)
+        /// No answer comes: the request ends when it is cancelled.
+        case swallow
 
         /// A connection that broke before the request got through.
         public static let unreachable = Fault.failBefore(.faulty)
@@ -40,6 +42,7 @@ public final class FaultyStore: ObjectStore {
         var scripts: [Operation: [Fault]] = [:]
         var chance: Chance?
         var isOffline = false
+        var isSilent = false
         var calls: [Operation: Int] = [:]
         var gets: [Get] = []
     }
@@ -59,6 +62,12 @@ public final class FaultyStore: ObjectStore {
     public var isOffline: Bool {
         get { state.withLock { $0.isOffline } }
         set { state.withLock { $0.isOffline = newValue } }
+    }
+
+    /// Requests that begin while true are swallowed: no answer comes, and they end when they are cancelled.
+    public var isSilent: Bool {
+        get { state.withLock { $0.isSilent } }
+        set { state.withLock { $0.isSilent = newValue } }
     }
 
     /// What happens to the next calls of an operation, one fault a call; calls after the script pass.
@@ -203,16 +212,22 @@ public final class FaultyStore: ObjectStore {
             do {
                 try await time.sleep(for: duration)
             } catch {
-                throw StoreError(.cancelled, message: "the request was cancelled")
+                throw Self.cancelled
             }
+        case .swallow:
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+            throw Self.cancelled
         }
         return try await request()
     }
+
+    private static let cancelled = StoreError(.cancelled, message: "the request was cancelled")
 
     private func next(_ operation: Operation) -> Fault {
         state.withLock { state in
             state.calls[operation, default: 0] += 1
             if state.isOffline { return .unreachable }
+            if state.isSilent { return .swallow }
             if let scripted = state.scripts[operation]?.first {
                 state.scripts[operation]?.removeFirst()
                 return scripted

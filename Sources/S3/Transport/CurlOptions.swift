@@ -33,6 +33,7 @@ extension CurlHandle {
 
     private mutating func setConnection(_ limits: CurlLoop.Limits, stall: Duration) {
         note(sluice_curl_set_protocols(pointer))
+        note(sluice_curl_set_quick_exit(pointer))
         set(CURLOPT_USERAGENT, "sluice")
         set(CURLOPT_NOSIGNAL, 1)
         set(CURLOPT_TCP_KEEPALIVE, 1)

@@ -19,6 +19,8 @@ struct StatusReport: Codable, Equatable, Sendable {
     struct Link: Codable, Equatable, Sendable {
         /// `online`, `offline` or `paused`.
         var state: String
+        /// Why the store cannot be reached; null while it can.
+        var reason: String?
     }
 
     struct Event: Codable, Equatable, Sendable {
@@ -60,7 +62,7 @@ extension StatusReport {
     var text: String {
         var lines = [
             "\(source) on \(mountpoint)",
-            "  link      \(link.state)",
+            "  link      \(link.state)" + (link.reason.map { ": \($0)" } ?? ""),
             "  pending   \(pendingText)",
             "  cache     \(Units.text(bytes: cache.usedBytes)) used, \(Units.text(bytes: cache.dirtyBytes)) not in the"
                 + " bucket, limit \(Units.text(bytes: cache.limitBytes))",

@@ -20,6 +20,10 @@ final class Engine: Sendable {
         var downloadConcurrency: Int
     }
 
+    /// Of a request, until it is asked whether the store can still be reached: longer than a store takes to answer and a
+    /// mobile link to change cells, short enough to know within seconds.
+    private static let silence = Duration.seconds(3)
+
     let journal: Journal
     let cache: FileCache
     let link: LinkMonitor
@@ -47,7 +51,7 @@ final class Engine: Sendable {
         cache = try FileCache(
             journal: journal, disk: state.disk, limits: settings.limits, time: time, boot: .current(), logger: logger)
         flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger)
-        link = LinkMonitor(time: time, logger: logger)
+        link = LinkMonitor(time: time, silence: Self.silence, logger: logger)
         observed = ObservedStore(store, link: link)
         let (link, changes) = (link, ChangeFeed())
         fetcher = Fetcher(
@@ -67,7 +71,7 @@ final class Engine: Sendable {
             defaults: settings.defaults, options: settings.fileSystem, time: time, logger: logger)
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }
-        link.start(probing: observed)
+        link.start(probing: store)
         if let failure { link.assumeOffline(failure) }
         if !settings.fileSystem.isReadOnly { try writeback.start() }
     }

@@ -23,7 +23,7 @@ struct EngineControl: MountControl {
             uploading: writeback.uploading.map {
                 StatusReport.Upload(path: $0.path, bytesDone: $0.bytesDone, bytesTotal: $0.bytesTotal)
             },
-            link: StatusReport.Link(state: writeback.link.rawValue),
+            link: StatusReport.Link(state: writeback.link.rawValue, reason: writeback.linkReason),
             conflicts: conflicts.map(Self.event),
             errors: errors.map(Self.event)
                 + writeback.errors.map { StatusReport.Event(path: $0.path, message: $0.message, time: nil) },

@@ -1,37 +1,60 @@
-"""A TCP proxy with a switch and a brake: the network between Sluice and its store, as a robot knows it."""
+"""A TCP proxy with faults: the network between Sluice and its store, as a robot knows it."""
 
+import random
 import socket
+import struct
 import threading
 import time
 
+PORTAL = b"<html><body>Welcome! Please log in to use this network.</body></html>"
+
 
 class Proxy:
-    """Forwards 127.0.0.1:`port` to `target`; `cut()` drops every connection and refuses new ones until `restore()`.
+    """Forwards `host`:`port` to `target`, until a fault is set; each holds until it is set back.
 
-    `bytes_per_second`, when set, slows what the client sends, so that a test can act while an upload is under way.
+    `cut()` drops every connection and refuses new ones until `restore()`. Set while it runs:
+
+    - `bytes_per_second` slows what the client sends; `delay` is the seconds that each block takes, both ways.
+    - `swallows`: a black hole. Connections are made and what is sent is taken, and nothing goes on or comes back.
+    - `resets`: the share of blocks at which the connection is reset.
+    - `cut_after`: each connection is reset when the client has sent so many bytes over it.
+    - `portal`: every request is answered with a login page.
+    - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
+      connection is reset, and `deliver()` sends it to the store at last.
+
     `sent_bytes` counts what the client sent.
     """
 
     BLOCK = 64 * 1024
 
-    def __init__(self, target, bytes_per_second=None):
+    def __init__(self, target, bytes_per_second=None, host="127.0.0.1"):
         self.target = target
+        self.host = host
         self.bytes_per_second = bytes_per_second
+        self.delay = 0
+        self.swallows = False
+        self.resets = 0
+        self.cut_after = None
+        self.portal = False
+        self.holds = None
+        self.held = []
         self.sent_bytes = 0
+        self.random = random.Random(1)
         self.lock = threading.Lock()
         self.connections = set()
         self.listener = None
         self.port = 0
         self.restore()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        name = f"[{host}]" if ":" in host else host
+        self.endpoint = f"http://{name}:{self.port}"
 
     def restore(self):
         """Listens (again, on the same port)."""
         if self.listener:
             return
-        listener = socket.socket()
+        listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener.bind((self.host, self.port))
         listener.listen(128)
         self.port = listener.getsockname()[1]
         self.listener = listener
@@ -46,6 +69,12 @@ class Proxy:
             connections, self.connections = self.connections, set()
         for connection in connections:
             _close(connection)
+
+    def deliver(self):
+        """Sends the oldest request of `held` to the store; returns the status line of its answer."""
+        with socket.create_connection(self.target) as server:
+            server.sendall(self.held.pop(0))
+            return server.recv(self.BLOCK).split(b"\r\n")[0].decode()
 
     def __enter__(self):
         return self
@@ -67,18 +96,21 @@ class Proxy:
             for source, sink, brake in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._forward, args=(source, sink, brake), daemon=True).start()
 
-    def _count(self, size):
-        with self.lock:
-            self.sent_bytes += size
-        if self.bytes_per_second:
-            time.sleep(size / self.bytes_per_second)
-
-    def _forward(self, source, sink, brake):
+    def _forward(self, source, sink, is_client):
+        sent = 0
         try:
             while block := source.recv(self.BLOCK):
-                if brake:
-                    self._count(len(block))
+                if is_client:
+                    sent += len(block)
+                    block = self._take(source, block, sent)
+                time.sleep(self.delay)
+                if self.swallows or not block:
+                    continue
+                if self.random.random() < self.resets:
+                    raise ConnectionResetError
                 sink.sendall(block)
+        except ConnectionResetError:
+            _reset(source)
         except OSError:
             pass
         finally:
@@ -86,6 +118,43 @@ class Proxy:
                 self.connections -= {source, sink}
             _close(source)
             _close(sink)
+
+    def _take(self, client, block, sent):
+        """What of a block that the client has sent goes on to the store."""
+        with self.lock:
+            self.sent_bytes += len(block)
+        if self.bytes_per_second:
+            time.sleep(len(block) / self.bytes_per_second)
+        if self.cut_after is not None and sent > self.cut_after:
+            raise ConnectionResetError
+        if self.portal:
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(PORTAL)}\r\n"
+            client.sendall(head.encode() + b"Connection: close\r\n\r\n" + PORTAL)
+            raise OSError
+        if self.holds and self.holds in block.split(b"\r\n", 1)[0]:
+            self.held.append(_whole_request(client, block))
+            raise ConnectionResetError
+        return block
+
+
+def _whole_request(client, data):
+    """A request with its body, of which `data` has arrived."""
+    while b"\r\n\r\n" not in data:
+        data += client.recv(Proxy.BLOCK)
+    head, body = data.split(b"\r\n\r\n", 1)
+    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    while len(body) < int(lengths[0]):
+        body += client.recv(Proxy.BLOCK)
+    return head + b"\r\n\r\n" + body
+
+
+def _reset(connection):
+    """Makes the close send a reset instead of an end."""
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    except OSError:
+        pass
 
 
 def _close(connection):

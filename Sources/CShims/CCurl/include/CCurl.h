@@ -38,6 +38,17 @@ static inline CURLcode sluice_curl_set_protocols(CURL *handle) {
 #endif
 }
 
+// The end of a transfer does not wait for a name that is still looked up: the resolver gives a dead DNS 10 s and more,
+// and the one thread that runs all transfers would stand still meanwhile.
+static inline CURLcode sluice_curl_set_quick_exit(CURL *handle) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+    return curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+#else
+    (void)handle;
+    return CURLE_OK;
+#endif
+}
+
 // The callbacks of one transfer; `context` is handed to each of them and comes back from sluice_curl_next_done.
 static inline CURLcode sluice_curl_set_callbacks(CURL *handle, sluice_curl_data_function header,
                                                  sluice_curl_data_function write, sluice_curl_data_function read,

@@ -3,6 +3,8 @@ import SystemPackage
 /// The mounts that this process sees, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 public struct MountTable: Sendable {
     public struct Mount: Equatable, Sendable {
+        /// As `mnt_id` in `/proc/PID/fdinfo`.
+        public var id: Int
         /// `major:minor`, as in `/sys/class/bdi`.
         public var device: String
         public var mountPoint: String
@@ -43,7 +45,9 @@ public struct MountTable: Sendable {
         let fields = line.split(separator: " ")
         guard let separator = fields.firstIndex(of: "-"), separator >= 6, fields.count > separator + 2
         else { return nil }
+        guard let id = Int(fields[0]) else { return nil }
         return Mount(
+            id: id,
             device: String(fields[2]),
             mountPoint: unescape(fields[4]),
             type: unescape(fields[separator + 1]),

@@ -14,12 +14,15 @@ struct UploadQueue: Sendable {
     private struct Entry {
         var ready: Duration
         var isUrgent: Bool
+        /// Whether it waits for the end of a back-off, and so comes before nobody.
+        var isPutOff = false
         var backoff: Backoff?
         /// Told when an entry of the heap is out of date.
         var ticket: UInt64
     }
 
     private struct Running {
+        var isUrgent: Bool
         /// A wish that came while the inode was worked on.
         var again: Entry?
         var backoff: Backoff?
@@ -76,7 +79,7 @@ struct UploadQueue: Sendable {
             guard entry.ready <= now else { return .wait(until: entry.ready) }
             _ = heap.removeFirst()
             waiting[ticket.inode] = nil
-            running[ticket.inode] = Running(again: nil, backoff: entry.backoff)
+            running[ticket.inode] = Running(isUrgent: entry.isUrgent, again: nil, backoff: entry.backoff)
             return .start(ticket.inode, isUrgent: entry.isUrgent)
         }
         return .wait(until: nil)
@@ -88,7 +91,7 @@ struct UploadQueue: Sendable {
         insert(inode, again)
     }
 
-    /// The work failed and is taken up after a back-off between the bounds; returns the wait.
+    /// The work failed and is taken up after a back-off between the bounds; returns the wait. Who waited for it waits on.
     @discardableResult
     mutating func failed(
         _ inode: InodeNumber,
@@ -104,7 +107,8 @@ struct UploadQueue: Sendable {
         }
         var backoff = run?.backoff ?? Backoff()
         let wait = max(atLeast, min(atMost, backoff.next(using: &random)))
-        insert(inode, Entry(ready: now + wait, isUrgent: false, backoff: backoff, ticket: 0))
+        let isUrgent = run?.isUrgent == true
+        insert(inode, Entry(ready: now + wait, isUrgent: isUrgent, isPutOff: true, backoff: backoff, ticket: 0))
         return wait
     }
 
@@ -133,15 +137,20 @@ struct UploadQueue: Sendable {
         var entry = entry
         entry.ticket = lastTicket
         waiting[inode] = entry
-        heap.insert(Ticket(isUrgent: entry.isUrgent, ready: entry.ready, number: lastTicket, inode: inode))
+        heap.insert(ticket(of: entry, inode))
         if heap.count > 64 + 4 * waiting.count { compact() }
+    }
+
+    private func ticket(of entry: Entry, _ inode: InodeNumber) -> Ticket {
+        Ticket(
+            isUrgent: entry.isUrgent && !entry.isPutOff, ready: entry.ready, number: entry.ticket, inode: inode)
     }
 
     /// Drops outdated tickets before they outnumber the rest.
     private mutating func compact() {
         heap = MinimumHeap()
         for (inode, entry) in waiting {
-            heap.insert(Ticket(isUrgent: entry.isUrgent, ready: entry.ready, number: entry.ticket, inode: inode))
+            heap.insert(ticket(of: entry, inode))
         }
     }
 }

@@ -191,19 +191,6 @@ def test_a_signal_ends_the_daemon_while_a_file_is_open(file_bucket, make_mount):
     assert (mount.path / "open").read_bytes() == b"written"
 
 
-def test_a_signal_ends_the_daemon_in_the_middle_of_an_upload(network, make_mount):
-    mount = make_mount(network.bucket).start()
-    network.proxy.bytes_per_second = MEBIBYTE
-    (mount.path / "large.bin").write_bytes(pattern(20 * MEBIBYTE))
-    wait_for_uploads_to_start(mount)
-    assert timed(mount.terminate) < 5
-    assert not is_mounted(mount.path)
-    network.proxy.bytes_per_second = None
-    mount.start().sync(timeout=60)
-    assert network.bucket.read("large.bin") == pattern(20 * MEBIBYTE)
-    assert network.bucket.keys() == ["large.bin"]
-
-
 def test_an_outside_umount_ends_the_daemon(bucket, make_mount):
     mount = make_mount(bucket, "-o", "upload_delay=1h").start()
     (mount.path / "unsent").write_text("unsent")

@@ -37,6 +37,7 @@ import Testing
         func remainder(_ path: String) throws -> ControlAnswer.Remainder { left.withLock { $0 } }
         func pause() { isPaused.withLock { $0 = true } }
         func resume() { isPaused.withLock { $0 = false } }
+        func end() {}
     }
 
     /// The last answer to each request. On a thread of its own: the drain needs the pool that this test runs in.

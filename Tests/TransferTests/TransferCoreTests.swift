@@ -136,6 +136,18 @@ import Testing
         #expect(queue.next(at: .zero) == .wait(until: nil))
     }
 
+    @Test func whoWaitsForOneThatFailedWaitsOnAndKeepsNobodyElse() {
+        var queue = UploadQueue(concurrency: 1)
+        var random = random
+        queue.schedule(a, at: .zero, isUrgent: true)
+        #expect(queue.next(at: .zero) == .start(a, isUrgent: true))
+        let wait = queue.failed(a, at: .zero, using: &random)
+        queue.schedule(b, at: .zero)
+        #expect(queue.next(at: .zero) == .start(b, isUrgent: false))
+        queue.finished(b)
+        #expect(queue.next(at: wait) == .start(a, isUrgent: true))
+    }
+
     @Test func aWishDuringTheWorkIsTakenUpAfterIt() {
         var queue = UploadQueue(concurrency: 2)
         queue.schedule(a, at: .zero)

@@ -106,6 +106,16 @@ import Testing
         await writeback.stop()
     }
 
+    @Test func waitingGoesOnAfterAFailureOfAFileThatIsWrittenOn() async throws {
+        let refusal = StoreError(.serverFault, message: "by a test", status: 500)
+        faults.script(.put, .failBefore(refusal), .failBefore(refusal))
+        try machine.open("log")
+        try machine.write([1], at: 0, through: "log")
+        try await whileTimePasses { [writeback] in try await writeback.drained(under: .root) }
+        #expect(bucket.bytes(ObjectKey("log"))?.first == 1 && faults.calls(.put) == 3)
+        await writeback.stop()
+    }
+
     @Test func hoursWithoutALinkLoseNothingAndItsReturnIsNoticed() async throws {
         faults.isOffline = true
         for index in 0..<6 { try put("\(index)", "file \(index)") }

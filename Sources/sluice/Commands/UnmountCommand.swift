@@ -31,7 +31,7 @@ struct UnmountCommand: ParsableCommand {
         let client = try connect(place)
         let left = try client.flatMap(noDrain ? remainder : drain)
         try detach(place)
-        client?.waitForEnd()
+        client?.end()
         guard let left, !left.isNothing else { return }
         let message = "\(left.text) not in the bucket yet: safe in the state directory, and sent after the next mount"
         if noDrain { return Progress.tell(message) }
@@ -70,7 +70,10 @@ struct UnmountCommand: ParsableCommand {
         guard errno == .resourceBusy || reason.contains("busy") else {
             throw CommandFailure("cannot unmount \(place): \(reason)")
         }
-        throw CommandFailure("\(place) is in use: end the programs that have files open or work in it, then try again")
+        let holders = MountHolders(of: place).text
+        throw CommandFailure(
+            "\(place) is in use\(holders.map { " by \($0)" } ?? ""): end the programs that have files open or work in it,"
+                + " then try again")
     }
 
     /// By the set-user-id program of libfuse; nil for a success, else what it said.

@@ -21,6 +21,8 @@ struct Settings: Equatable, Sendable {
     var metadata = MetadataPolicy.full
     /// How long a program waits for a network that gives no sign of life.
     var networkTimeout: Duration = .seconds(10)
+    /// What was written just now is sent; well below the 90 s that systemd gives a service to end.
+    var stopTimeout: Duration = .seconds(10)
 
     var endpointURL: String?
     var region: String?
@@ -52,6 +54,7 @@ extension Settings {
         case "metadata_ttl": metadataTTL = try Self.duration(value, 0...86400)
         case "flush_interval": flushInterval = try Self.duration(value, 0.05...3600)
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)
+        case "stop_timeout": stopTimeout = try Self.duration(value, 0...3600)
         case "metadata": metadata = try Self.policy(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
         case "cache_reserve": cacheReserve = try Self.size(value)

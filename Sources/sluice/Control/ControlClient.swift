@@ -99,8 +99,11 @@ struct ControlClient {
         throw CommandFailure("the daemon of \(mountPoint) ended; what is not in the bucket is in its state directory")
     }
 
-    /// Returns when the daemon has ended.
-    func waitForEnd() {
+    /// Ends the daemon and returns when it has ended: it goes on by itself where another mount namespace, such as that
+    /// of a container, keeps the mount.
+    func end() {
+        // It may have ended by the unmount already.
+        _ = try? ask(ControlRequest(action: .end))
         guard let line = try? ControlCoding.line(ControlRequest(action: .attend)), (try? socket.write(line)) != nil
         else { return }
         while (try? socket.readLine(limit: ControlCoding.lineLimit)) != nil {}

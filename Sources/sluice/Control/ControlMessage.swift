@@ -8,6 +8,8 @@ struct ControlRequest: Codable, Equatable, Sendable {
         case drain
         case pause
         case resume
+        /// The mount ends, also where another mount namespace keeps it; what is left is for the next mount.
+        case end
         /// Answers never: the connection ends with the daemon.
         case attend
     }

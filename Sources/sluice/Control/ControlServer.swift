@@ -14,6 +14,8 @@ protocol MountControl: Sendable {
     func remainder(_ path: String) throws -> ControlAnswer.Remainder
     func pause()
     func resume()
+    /// Ends the mount; returns at once.
+    func end()
 }
 
 /// Answers commands on the control socket: a thread that accepts, and one for each connection.
@@ -110,6 +112,7 @@ final class ControlServer: Sendable {
             case .status: answer.status = try control.status()
             case .pause: control.pause()
             case .resume: control.resume()
+            case .end: control.end()
             case .drain: answer.remainder = try drain(request, on: connection)
             case .attend: break
             }

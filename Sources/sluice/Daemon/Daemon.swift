@@ -10,8 +10,9 @@ import Transfer
 
 /// One mount from its checks to its end, in this process.
 ///
-/// Everything that can be wrong is looked at before anything is created. The end comes by SIGTERM or SIGINT, by
-/// umount(8), or when the kernel cuts the connection; what is not in the bucket then stays in the state directory.
+/// Everything that can be wrong is looked at before anything is created. The end comes by SIGTERM or SIGINT, by a
+/// command, by umount(8), or when the kernel cuts the connection; what is not in the bucket then stays in the state
+/// directory. After a signal the bucket is brought up to it for `stop_timeout`.
 struct Daemon: Sendable {
     let source: SourceURL
     let mountPoint: String
@@ -39,7 +40,13 @@ struct Daemon: Sendable {
         let engine = try makeEngine(bucket, disk, reserve, failure, logger)
         if disk.available <= reserve { tellOfFullDisk(disk, reserve) }
         for warning in bucket.warnings { Progress.tell("warning: \(warning)") }
-        try await serve(engine, at: mountPoint, options, statePath, termination, logger)
+        do {
+            try await serve(engine, at: mountPoint, options, statePath, termination, logger)
+        } catch {
+            // Its parts are at work already. What went wrong first is what to tell.
+            try? await engine.stop()
+            throw error
+        }
     }
 
     /// Keys are in memory: no core files, no looks by other processes of the user.
@@ -138,10 +145,17 @@ struct Daemon: Sendable {
         let session = FuseSession(
             operations: engine.fileSystem, options: options, kernelCache: kernelCache, logger: logger)
         let control = EngineControl(
-            engine: engine, source: options.source, mountPoint: mountPoint, stateDirectory: statePath)
+            engine: engine, source: options.source, mountPoint: mountPoint, stateDirectory: statePath,
+            onEnd: {
+                logger.notice("ending", metadata: ["reason": "sluice unmount"])
+                session.stop()
+            })
         let server = try listen(in: statePath, control, logger)
-        try mount(session, at: mountPoint)
         termination.stops(session)
+        do { try mount(session, at: mountPoint, termination) } catch {
+            server.stop()
+            throw error
+        }
         log?.redirect()
         logger.notice("mounted", metadata: ["source": "\(source)", "mountpoint": "\(mountPoint)"])
         if !Launcher.reportReady(environment) {
@@ -152,6 +166,11 @@ struct Daemon: Sendable {
             Thread.detachNewThread { done.resume(returning: session.join()) }
         }
         logger.notice("unmounted", metadata: ["by": "\(end)"])
+        if termination.count > 0, !settings.isReadOnly {
+            await FinalDrain(control: control, limit: settings.stopTimeout, logger: logger).run {
+                termination.count > 1 || engine.link.condition != .online
+            }
+        }
         try await engine.stop()
         server.stop()
     }
@@ -169,18 +188,20 @@ struct Daemon: Sendable {
     }
 
     /// After an error nothing is mounted.
-    private func mount(_ session: FuseSession, at mountPoint: String) throws(CommandFailure) {
+    private func mount(
+        _ session: FuseSession, at mountPoint: String, _ termination: Termination
+    ) throws(CommandFailure) {
         do {
             try session.mount(at: mountPoint)
         } catch {
             throw CommandFailure("\(error)")
         }
-        do {
-            try session.start()
-        } catch {
-            session.stop()
-            _ = session.join()
-            throw CommandFailure("\(error)")
-        }
+        var failure: CommandFailure?
+        do { try session.start() } catch { failure = CommandFailure("\(error)") }
+        if termination.count > 0 { failure = CommandFailure("ended by a signal before the mount was ready") }
+        guard let failure else { return }
+        session.stop()
+        _ = session.join()
+        throw failure
     }
 }

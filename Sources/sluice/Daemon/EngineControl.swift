@@ -11,6 +11,8 @@ struct EngineControl: MountControl {
     let source: String
     let mountPoint: String
     let stateDirectory: String
+    /// Ends the mount; returns at once.
+    let onEnd: @Sendable () -> Void
 
     func status() throws -> StatusReport {
         let writeback = engine.writeback.status
@@ -51,6 +53,7 @@ struct EngineControl: MountControl {
 
     func pause() { engine.writeback.pause() }
     func resume() { engine.writeback.resume() }
+    func end() { onEnd() }
 
     private func inode(_ path: String) throws -> InodeNumber {
         guard let inode = try engine.journal.read({ try $0.inode(at: path) }) else { throw Errno.noSuchFileOrDirectory }

@@ -3,9 +3,14 @@ import Fuse
 import Logging
 import Synchronization
 
-/// What SIGTERM, SIGINT and SIGHUP do: they end the process as long as nothing is mounted, then the mount.
+/// What SIGTERM, SIGINT and SIGHUP do: they end the process as long as nothing is mounted, then the mount. A second one
+/// tells that nobody wants to wait for the bucket.
 final class Termination: Sendable {
     private let session = Mutex<FuseSession?>(nil)
+    private let signals = Atomic<Int>(0)
+
+    /// Signals since the mount.
+    var count: Int { signals.load(ordering: .acquiring) }
 
     init(logger: Logger) throws(FuseError) {
         try TerminationSignals.wait { [self] signal in
@@ -15,6 +20,7 @@ final class Termination: Sendable {
                 _exit(CommandFailure.Code.failed.rawValue)
             }
             logger.notice("ending", metadata: ["signal": "\(signal)"])
+            signals.add(1, ordering: .acquiringAndReleasing)
             session.stop()
         }
     }

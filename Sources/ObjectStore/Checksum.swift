@@ -1,63 +1,59 @@
 import CCrypto
 
-/// A message digest that is fed piece by piece: MD5 for ETags and Content-MD5, SHA-256 for signatures.
+/// A checksum that is fed piece by piece: digests for ETags, Content-MD5 and signatures, and those that stores give
+/// with an object (S3 user guide, "Checking object integrity").
 ///
 /// Not for use from two threads at once.
 public final class Checksum {
-    public enum Algorithm: Sendable {
+    public enum Algorithm: Sendable, CaseIterable {
         case md5
+        case sha1
         case sha256
+        case crc32
+        case crc32c
+        case crc64nvme
 
-        fileprivate var implementation: OpaquePointer? {
-            switch self {
-            case .md5: EVP_md5()
-            case .sha256: EVP_sha256()
-            }
-        }
-
-        /// Bytes of a digest.
+        /// Bytes of a checksum.
         public var byteCount: Int {
             switch self {
             case .md5: 16
+            case .sha1: 20
             case .sha256: 32
+            case .crc32, .crc32c: 4
+            case .crc64nvme: 8
             }
         }
     }
 
-    private let algorithm: Algorithm
-    private let context: OpaquePointer
+    private let engine: any ChecksumEngine
 
     public init(_ algorithm: Algorithm) {
-        guard let context = EVP_MD_CTX_new() else { preconditionFailure("libcrypto is out of memory") }
-        self.algorithm = algorithm
-        self.context = context
-        restart()
+        engine =
+            switch algorithm {
+            case .md5: MessageDigest(EVP_md5(), byteCount: algorithm.byteCount)
+            case .sha1: MessageDigest(EVP_sha1(), byteCount: algorithm.byteCount)
+            case .sha256: MessageDigest(EVP_sha256(), byteCount: algorithm.byteCount)
+            case .crc32: CyclicRedundancyCheck(.crc32)
+            case .crc32c: CyclicRedundancyCheck(.crc32c)
+            case .crc64nvme: CyclicRedundancyCheck(.crc64nvme)
+            }
     }
 
-    deinit { EVP_MD_CTX_free(context) }
+    public func update(_ bytes: UnsafeRawBufferPointer) { engine.update(bytes) }
 
-    public func update(_ bytes: UnsafeRawBufferPointer) {
-        let result = EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
-        precondition(result == 1, "EVP_DigestUpdate fails only on a context that was never started")
-    }
+    /// The checksum of everything since the start or the last `finish`, a CRC with its highest byte first; the next
+    /// `update` starts a new one.
+    public func finish() -> [UInt8] { engine.finish() }
+}
 
-    /// The digest of everything since the start or the last `finish`; the next `update` starts a new one.
-    public func finish() -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: algorithm.byteCount)
-        let result = EVP_DigestFinal_ex(context, &digest, nil)
-        precondition(result == 1, "EVP_DigestFinal_ex fails only on a context that was never started")
-        restart()
-        return digest
-    }
-
-    private func restart() {
-        let result = EVP_DigestInit_ex(context, algorithm.implementation, nil)
-        precondition(result == 1, "libcrypto on this machine has no \(algorithm) (a FIPS-only OpenSSL forbids MD5)")
-    }
+/// What computes a checksum.
+protocol ChecksumEngine: AnyObject {
+    func update(_ bytes: UnsafeRawBufferPointer)
+    func finish() -> [UInt8]
 }
 
 extension Checksum {
-    /// The digest of bytes that are all in memory.
+    /// The checksum of bytes that are all in memory.
     public static func digest(_ algorithm: Algorithm, of bytes: some Sequence<UInt8>) -> [UInt8] {
         let checksum = Checksum(algorithm)
         Array(bytes).withUnsafeBytes { checksum.update($0) }
@@ -71,6 +67,14 @@ extension Checksum {
         let result = sluice_hmac_sha256(key, key.count, message, message.count, &code)
         precondition(result == 1, "HMAC fails only when libcrypto is out of memory")
         return code
+    }
+
+    /// As Content-MD5 and `x-amz-checksum-…` write a checksum (RFC 4648, section 4).
+    public static func base64(_ bytes: [UInt8]) -> String {
+        // EVP_EncodeBlock ends with a NUL.
+        var text = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
+        let count = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
+        return String(decoding: text.prefix(Int(count)), as: UTF8.self)
     }
 
     /// Lower-case hexadecimal.

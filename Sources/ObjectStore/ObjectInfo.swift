@@ -23,6 +23,16 @@ public struct ObjectInfo: Equatable, Sendable {
     }
 }
 
+extension ObjectInfo {
+    /// Twenty times the largest object of S3, and far from where sums overflow. Bytes.
+    public static let maximumSize: Int64 = 1 << 50
+
+    /// A size as a store writes it; nil if no object can have it.
+    public static func size(_ text: some StringProtocol) -> Int64? {
+        Int64(text).flatMap { (0...maximumSize).contains($0) ? $0 : nil }
+    }
+}
+
 /// One page of a listing, keys in ascending order of their UTF-8 bytes.
 public struct ListPage: Equatable, Sendable {
     public var objects: [ObjectInfo]

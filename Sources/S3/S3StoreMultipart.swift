@@ -145,7 +145,7 @@ extension S3Store {
 
     private static func part(_ record: [String: String]) throws(StoreError) -> UploadedPart {
         guard let number = record["PartNumber"].flatMap({ Int($0) }), let etag = record["ETag"],
-            let size = record["Size"].flatMap({ Int64($0) }), size >= 0
+            let size = record["Size"].flatMap({ ObjectInfo.size($0) })
         else { throw StoreError(.badAnswer, message: "a part in the answer has no number, size or ETag") }
         return UploadedPart(number: number, etag: ETag(header: etag), size: size)
     }

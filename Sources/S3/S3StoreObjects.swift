@@ -23,8 +23,8 @@ extension S3Store {
             throw StoreError(.invalidRange, message: "no byte lies in the range \(range)")
         }
         let receiver = RangeReceiver(key, range: range, ifMatch: ifMatch, into: sink)
-        return try await client.send {
-            receiver.request()
+        return try await client.send { () throws(StoreError) in
+            try receiver.request()
         } progress: {
             receiver.position
         } read: { (_) throws(StoreError) in
@@ -91,7 +91,7 @@ extension S3Store {
         let (etag, isMD5) = try await client.send {
             operation
         } read: { (response) throws(StoreError) in
-            (try ObjectHeaders.etag(response.headers), Self.hasMD5ETag(response.headers))
+            (try ObjectHeaders.etag(response.headers), ObjectHeaders.hasMD5ETag(response.headers))
         }
         if isMD5, let stored = etag.md5Hex, stored != Checksum.hex(digest.md5) {
             throw StoreError(.corrupted, message: "the store holds other bytes than were sent (MD5 \(stored))")
@@ -121,11 +121,5 @@ extension S3Store {
             throw StoreError(.badAnswer, message: "the answer is \(answer.root), not \(root)")
         }
         return ETag(header: try answer.required("ETag"))
-    }
-
-    /// With a key of KMS or of the customer, an ETag looks like an MD5 and is none (S3 API, "Object").
-    private static func hasMD5ETag(_ headers: HTTPHeaders) -> Bool {
-        let encryption = headers["x-amz-server-side-encryption"] ?? ""
-        return !encryption.hasPrefix("aws:kms") && headers["x-amz-server-side-encryption-customer-algorithm"] == nil
     }
 }

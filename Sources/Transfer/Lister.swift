@@ -147,10 +147,12 @@ public final class Lister: Sendable {
                 time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil,
                 isOpenForWriting: isOpenForWriting)
             var continuation: String?
+            var progress = ListingProgress()
             repeat {
                 note(directory) { $0.asked(at: $1) }
                 let page = try await store.list(
                     prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
+                try progress.take(page)
                 note(directory) { $0.received(at: $1) }
                 try apply(&merge) { try $0.apply(page, in: $1) }
                 continuation = page.continuation

@@ -88,15 +88,16 @@ struct ErrorAnswerTests {
     @Test func regionAndClockAreLearned() {
         var knowledge = StoreKnowledge(region: "us-east-1")
         let wrong = StoreError(.wrongRegion, message: "m", region: "eu-west-1")
-        let now = Timestamp(seconds: 1000)
-        let isNew = knowledge.learn(from: wrong, date: nil, now: now)
+        let isNew = knowledge.learn(from: wrong, date: nil, monotonic: .zero)
         #expect(isNew && knowledge.region == "eu-west-1")
-        let isNewAgain = knowledge.learn(from: wrong, date: nil, now: now)
+        let isNewAgain = knowledge.learn(from: wrong, date: nil, monotonic: .zero)
         #expect(!isNewAgain)
         let skewed = StoreError(.clockSkewed, message: "m")
-        let isCorrected = knowledge.learn(from: skewed, date: Timestamp(seconds: 5000), now: now)
-        #expect(isCorrected && knowledge.clockOffset == .seconds(4000))
-        let isCorrectedWithoutDate = knowledge.learn(from: skewed, date: nil, now: now)
+        let isCorrectedWithoutDate = knowledge.learn(from: skewed, date: nil, monotonic: .zero)
         #expect(!isCorrectedWithoutDate)
+        let now = Timestamp(seconds: 1_700_000_000)
+        let isCorrected = knowledge.learn(from: skewed, date: now, monotonic: .seconds(10))
+        #expect(isCorrected)
+        #expect(knowledge.storeTime(wall: Timestamp(seconds: 5), monotonic: .seconds(10)) == now)
     }
 }

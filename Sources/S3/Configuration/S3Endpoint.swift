@@ -42,6 +42,13 @@ public struct S3Endpoint: Equatable, Sendable, CustomStringConvertible {
     /// What stands in the Host header.
     public var authority: String { host + (port.map { ":\($0)" } ?? "") }
 
+    /// Whether it is on this machine (RFC 6761, section 6.3; RFC 1122, section 3.2.1.3).
+    public var isLoopback: Bool {
+        if host == "localhost" || host.hasSuffix(".localhost") || host == "[::1]" { return true }
+        let numbers = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
+        return numbers.count == 4 && !numbers.contains(nil) && numbers.first == 127
+    }
+
     /// The same service under a bucket's own host name.
     func virtualHost(of bucket: String) -> S3Endpoint {
         S3Endpoint(isTLS: isTLS, host: "\(bucket).\(host)", port: port, basePath: basePath)

@@ -1,4 +1,3 @@
-import CCrypto
 import Dispatch
 import ObjectStore
 import Synchronization
@@ -76,9 +75,5 @@ struct BodyDigest: Equatable, Sendable {
     }
 
     /// The value of Content-MD5 (RFC 1864).
-    var contentMD5: String {
-        var text = [UInt8](repeating: 0, count: 25)
-        let count = EVP_EncodeBlock(&text, md5, Int32(md5.count))
-        return String(decoding: text.prefix(Int(count)), as: UTF8.self)
-    }
+    var contentMD5: String { Checksum.base64(md5) }
 }

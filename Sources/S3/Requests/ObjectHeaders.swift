@@ -24,9 +24,15 @@ enum ObjectHeaders {
         return ETag(header: text)
     }
 
+    /// Whether an ETag that looks like an MD5 is one: with a key of KMS or of the customer it is none (S3 API, "Object").
+    static func hasMD5ETag(_ headers: HTTPHeaders) -> Bool {
+        let encryption = headers["x-amz-server-side-encryption"] ?? ""
+        return !encryption.hasPrefix("aws:kms") && headers["x-amz-server-side-encryption-customer-algorithm"] == nil
+    }
+
     /// Throws `.badAnswer`.
     static func contentLength(_ headers: HTTPHeaders) throws(StoreError) -> Int64 {
-        guard let text = headers["content-length"], let length = Int64(text), length >= 0 else {
+        guard let length = headers["content-length"].flatMap({ ObjectInfo.size($0) }) else {
             throw missing("Content-Length")
         }
         return length
@@ -36,7 +42,7 @@ enum ObjectHeaders {
     static func contentRange(_ headers: HTTPHeaders) throws(StoreError) -> (range: Range<Int64>, size: Int64) {
         let text = headers["content-range"] ?? ""
         let numbers = text.dropFirst("bytes ".count).split(whereSeparator: { $0 == "-" || $0 == "/" })
-            .compactMap { Int64($0) }
+            .compactMap { ObjectInfo.size($0) }
         guard text.hasPrefix("bytes "), numbers.count == 3, numbers[0] <= numbers[1], numbers[1] < numbers[2] else {
             throw missing("Content-Range")
         }

@@ -40,9 +40,10 @@ struct RequestSigner: Sendable {
     }
 
     /// Over TLS a streamed body is covered by the connection and Content-MD5, so its SHA-256, which costs more than
-    /// both together, is left out.
+    /// both together, is left out. A body without either is never sent.
     private func payloadHash(_ request: S3Request) -> String {
         if case .none = request.body { return SigV4.emptyPayloadHash }
-        return request.digest?.sha256 ?? SigV4.unsignedPayload
+        guard let digest = request.digest else { preconditionFailure("a body is sent with its digest") }
+        return digest.sha256 ?? SigV4.unsignedPayload
     }
 }

@@ -65,6 +65,7 @@ final class S3Client: Sendable {
                 corrections += 1
                 continue
             }
+            if failure.error.kind == .clockSkewed { state.withLock { $0.knowledge.forgetClock() } }
             if progress() - reached >= Self.notableProgress { failures = 0 }
             reached = progress()
             failures += 1
@@ -94,14 +95,24 @@ final class S3Client: Sendable {
             let signedAt = storeTime()
             let signed = try await sign(request, region: region, time: signedAt)
             let response = try await transport.send(signed)
+            if let error = ForeignAnswer.error(in: response, to: request) { return .failure(Failure(error: error)) }
             guard let error = ErrorAnswer.error(in: response) else { return .success(try read(response)) }
             let date = response.headers["date"].flatMap { CalendarTime(http: $0) }?.timestamp
             return .failure(
                 Failure(error: StoreKnowledge.diagnosed(error, date: date, signedAt: signedAt), date: date)
             )
         } catch {
-            return .failure(Failure(error: error))
+            return .failure(Failure(error: explained(error)))
         }
+    }
+
+    /// A certificate is judged by this machine's clock, which may be what is wrong.
+    private func explained(_ error: StoreError) -> StoreError {
+        guard error.kind == .untrusted, error.message.contains("not yet valid") || error.message.contains("expired")
+        else { return error }
+        var error = error
+        error.message += " (by this machine's clock, which says \(CalendarTime(time.wall).basic))"
+        return error
     }
 
     private func sign(
@@ -123,15 +134,16 @@ final class S3Client: Sendable {
     }
 
     private func storeTime() -> Timestamp {
-        let offset = state.withLock { $0.knowledge.clockOffset }
-        return Timestamp(nanoseconds: time.wall.nanoseconds &+ offset.nanoseconds)
+        let (wall, monotonic) = (time.wall, time.monotonic)
+        return state.withLock { $0.knowledge.storeTime(wall: wall, monotonic: monotonic) }
     }
 
     /// Another request may have learned the same meanwhile: then this one only has to be sent again.
     private func learn(from failure: Failure, triedRegion: String) -> Bool {
-        state.withLock { state in
+        let now = time.monotonic
+        return state.withLock { state in
             if failure.error.kind == .wrongRegion, state.knowledge.region != triedRegion { return true }
-            return state.knowledge.learn(from: failure.error, date: failure.date, now: time.wall)
+            return state.knowledge.learn(from: failure.error, date: failure.date, monotonic: now)
         }
     }
 
@@ -146,12 +158,5 @@ final class S3Client: Sendable {
             "a request to the store failed and is sent again",
             metadata: ["error": "\(error)", "attempt": "\(attempt)", "delay": "\(delay)"]
         )
-    }
-}
-
-extension Duration {
-    /// Good for ±292 years.
-    fileprivate var nanoseconds: Int64 {
-        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
     }
 }

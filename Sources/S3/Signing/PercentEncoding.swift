@@ -7,7 +7,8 @@ enum PercentEncoding {
     static func path(_ text: String) -> String { encode(text, keepingSlash: true) }
 
     /// Decodes an `encoding-type=url` field of a listing, in which `+` stands for a space. A `%` that does not start an
-    /// escape stays as it is; bytes that are not UTF-8 become U+FFFD, as no key that S3 accepts has any.
+    /// escape stays as it is. Bytes that are not UTF-8, which no key that S3 accepts has, become U+FFFD and NUL: no
+    /// request can name such a key, so no path must.
     static func decodeListing(_ text: UnsafeRawBufferPointer) -> String {
         guard text.contains(where: { $0 == percent || $0 == plus }) else {
             return String(decoding: text, as: UTF8.self)
@@ -27,7 +28,16 @@ enum PercentEncoding {
                 index += 1
             }
         }
-        return String(decoding: bytes, as: UTF8.self)
+        return String(validating: bytes, as: UTF8.self) ?? marked(String(decoding: bytes, as: UTF8.self))
+    }
+
+    private static func marked(_ repaired: String) -> String {
+        var text = String.UnicodeScalarView()
+        for scalar in repaired.unicodeScalars {
+            text.append(scalar)
+            if scalar == "\u{FFFD}" { text.append("\0") }
+        }
+        return String(text)
     }
 
     private static let percent = UInt8(ascii: "%")

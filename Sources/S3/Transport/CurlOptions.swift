@@ -16,6 +16,9 @@ extension CurlHandle {
         set(CURLOPT_URL, request.url)
         set(CURLOPT_PATH_AS_IS, 1)
         setConnection(limits, stall: request.stallTimeout)
+        setTrust(limits)
+        // No environment variable sends these through a proxy: secrets of the machine itself are told there.
+        if ProxyExemption.covers(request.url) { set(CURLOPT_PROXY, "") }
         setMethod(request)
         setHeaders(transfer)
         note(sluice_curl_set_error_buffer(pointer, transfer.errorText))
@@ -44,7 +47,18 @@ extension CurlHandle {
         set(CURLOPT_CONNECTTIMEOUT_MS, limits.connectTimeout.milliseconds)
         set(CURLOPT_LOW_SPEED_LIMIT, 1)
         set(CURLOPT_LOW_SPEED_TIME, max(1, (stall.milliseconds + 999) / 1000))
-        if let bundle = limits.caBundle { set(CURLOPT_CAINFO, bundle) }
+    }
+
+    /// Certificates and host names are verified always, and no answer sends a signed request elsewhere.
+    private mutating func setTrust(_ limits: CurlLoop.Limits) {
+        set(CURLOPT_SSL_VERIFYPEER, 1)
+        set(CURLOPT_SSL_VERIFYHOST, 2)
+        set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        set(CURLOPT_FOLLOWLOCATION, 0)
+        guard let bundle = limits.caBundle else { return }
+        set(CURLOPT_CAINFO, bundle)
+        // Else the authorities of the system would count beside it.
+        note(sluice_curl_set_string(pointer, CURLOPT_CAPATH, nil))
     }
 
     private mutating func setMethod(_ request: HTTPRequest) {

@@ -6,6 +6,9 @@ final class ListAnswer: XMLHandler {
     /// Every key of a page may take 3 KiB when percent-encoded, and its prefix as much again; bytes.
     static let bodyLimit = 16 << 20
 
+    /// Keys and prefixes that are taken from one page, ten times what is asked for.
+    static let entryLimit = 10_000
+
     private struct Entry {
         var key: String?
         var size: Int64?
@@ -59,7 +62,7 @@ final class ListAnswer: XMLHandler {
         } else if name == "ETag" {
             entry.etag = ETag(header: text)
         } else if name == "Size" {
-            guard let size = Int64(Self.string(text)), size >= 0 else { throw Self.broken("a size is no number") }
+            guard let size = ObjectInfo.size(Self.string(text)) else { throw Self.broken("a size is none") }
             entry.size = size
         } else if name == "LastModified" {
             guard let time = CalendarTime(iso8601: text) else { throw Self.broken("a date is unreadable") }
@@ -70,6 +73,7 @@ final class ListAnswer: XMLHandler {
     }
 
     private func endEntry(_ name: XMLName, _ text: UnsafeRawBufferPointer) throws(StoreError) {
+        guard objects.count + prefixes.count < Self.entryLimit else { throw Self.broken("it has too many entries") }
         if name == "Contents" {
             guard let key = entry.key, let size = entry.size else { throw Self.broken("an entry has no key or size") }
             objects.append(

@@ -45,8 +45,10 @@ extension KeySurvey {
     /// Returns whether these are all keys.
     fileprivate mutating func read(_ store: any ObjectStore) async throws(StoreError) -> Bool {
         var continuation: String?
+        var progress = ListingProgress()
         repeat {
             let page = try await store.list(prefix: "", delimiter: nil, continuation: continuation, limit: 1000)
+            try progress.take(page)
             for object in page.objects { add(object.key) }
             continuation = page.continuation
         } while continuation != nil && count < NamesCheck.limit

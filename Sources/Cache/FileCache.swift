@@ -52,9 +52,12 @@ public final class FileCache: Sendable {
         try recover()
     }
 
-    static func dataName(_ inode: InodeNumber) -> String {
+    static func dataName(_ inode: InodeNumber) -> String { "\(shardName(inode))/\(inode)" }
+
+    /// The directory that an inode's data file is in.
+    static func shardName(_ inode: InodeNumber) -> String {
         let shard = String(inode.rawValue & 0xff, radix: 16)
-        return "data/\(shard.count == 1 ? "0" : "")\(shard)/\(inode)"
+        return "data/\(shard.count == 1 ? "0" : "")\(shard)"
     }
 
     static func rangeLogName(_ inode: InodeNumber) -> String { dataName(inode) + ".ranges" }
@@ -152,6 +155,10 @@ extension FileCache {
     private func open(_ inode: Inode) throws -> CachedFile {
         do {
             return try inode.local == .none ? create(inode) : openExisting(inode)
+        } catch Errno.structureNeedsCleaning {
+            throw CacheError.corrupt(
+                "the bytes of inode \(inode.number): \(Self.text(.structureNeedsCleaning)); \(Self.dataName(inode.number))"
+                    + " is not used")
         } catch let errno as Errno {
             throw CacheError.system(errno, during: "opening the data file of inode \(inode.number)")
         }
@@ -184,6 +191,8 @@ extension FileCache {
             if inode.pending.contains(.content), inode.size > 0 {
                 throw CacheError.corrupt("the unsent bytes of inode \(inode.number) are gone")
             }
+        } catch Errno.structureNeedsCleaning where inode.remote != nil && !inode.pending.contains(.content) {
+            try quarantine([Self.dataName(inode.number)])
         }
         return try create(inode)
     }

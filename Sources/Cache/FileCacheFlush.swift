@@ -29,6 +29,7 @@ extension FileCache {
         attempt { try journalProgress(of: files) }
         for file in files { release(file) }
         attempt { try removeDoomed() }
+        attempt { try reportDamagedRows() }
         attempt { try journal.synchronizeIfNeeded() }
         attempt { try journal.checkpoint() }
         attempt { try evictOverLimit() }
@@ -66,8 +67,8 @@ extension FileCache {
             if files.count + others > Self.fileSyncLimit {
                 try disk.synchronizeAll()
             } else {
-                for shard in Set(files.map { Self.dataName($0.inode).prefix(7) }) {
-                    try disk.synchronizeDirectory(String(shard))
+                for shard in Set(files.map { Self.shardName($0.inode) }) {
+                    try disk.synchronizeDirectory(shard)
                 }
             }
         } catch {
@@ -127,8 +128,11 @@ extension FileCache {
 
     func removeData(of number: InodeNumber) throws {
         do {
-            try disk.remove(Self.dataName(number))
-            try disk.remove(Self.rangeLogName(number))
+            for name in [Self.dataName(number), Self.rangeLogName(number)] {
+                do { try disk.remove(name) } catch .isDirectory {
+                    try disk.rename(name, to: "quarantine/\(time.wall.nanoseconds)-\(number)")
+                }
+            }
         } catch {
             throw CacheError.system(error, during: "removing the data file of inode \(number)")
         }

@@ -91,39 +91,37 @@ extension Inode {
         "local_bytes", "metadata_known", "remote_seq", "device", "alias_of",
     ]
 
+    /// Throws ``CacheError/corrupt(_:)`` for a row that this program cannot have written: a damaged database, or a hand
+    /// in it. Whatever is taken over is safe to count with.
     init(row: JournalRow) throws {
-        guard let kind = InodeKind(rawValue: row[1]), let local = LocalData(rawValue: row[17]) else {
-            throw CacheError.corrupt("inode \(row[0] as Int64) has an unknown kind or state")
-        }
-        number = InodeNumber(rawValue: UInt64(bitPattern: row[0]))
+        let read = CheckedInodeRow(row: row)
+        let number = try read.integer(0, 1...Int64.max)
+        self.number = InodeNumber(sql: number)
+        guard let kind = InodeKind(rawValue: Int(try read.integer(1))) else { throw read.damage(1) }
+        guard let local = LocalData(rawValue: Int(try read.integer(17))) else { throw read.damage(17) }
         self.kind = kind
         self.local = local
-        permissions = UInt16(truncatingIfNeeded: row[2] as Int64)
-        userID = UInt32(truncatingIfNeeded: row[3] as Int64)
-        groupID = UInt32(truncatingIfNeeded: row[4] as Int64)
-        size = row[5]
-        accessed = Timestamp(nanoseconds: row[6])
-        modified = Timestamp(nanoseconds: row[7])
-        changed = Timestamp(nanoseconds: row[8])
-        linkCount = row[9]
-        linkTarget = row[10]
-        pending = PendingChange(rawValue: row[11])
-        if let key = row[12] as String?, let etag = row[13] as String? {
-            remote = RemoteObject(key: ObjectKey(key), etag: ETag(etag), size: row[14])
-        } else {
-            remote = nil
-        }
-        if let key = row[15] as String?, let token = row[16] as String? {
-            attempt = Attempt(key: ObjectKey(key), token: token)
-        } else {
-            attempt = nil
-        }
-        localBytes = row[18]
-        isMetadataKnown = row[19]
-        remoteSequence = row[20]
-        device = UInt64(bitPattern: row[21])
-        aliasOf = (row[22] as Int64?).map(InodeNumber.init(sql:))
+        permissions = UInt16(try read.integer(2, 0...0o7777))
+        userID = UInt32(try read.integer(3, 0...Int64(UInt32.max)))
+        groupID = UInt32(try read.integer(4, 0...Int64(UInt32.max)))
+        size = try read.integer(5, 0...Int64.max)
+        accessed = Timestamp(nanoseconds: try read.integer(6))
+        modified = Timestamp(nanoseconds: try read.integer(7))
+        changed = Timestamp(nanoseconds: try read.integer(8))
+        linkCount = Int(try read.integer(9, 0...Int64(Int32.max)))
+        linkTarget = try read.text(10)
+        pending = PendingChange(rawValue: Int(try read.integer(11, 0...Int64(PendingChange.all.rawValue))))
+        remote = try read.remote(key: 12, etag: 13, size: 14)
+        attempt = try read.attempt(key: 15, token: 16)
+        localBytes = try read.integer(18, 0...Self.largestLocalBytes)
+        isMetadataKnown = try read.integer(19) != 0
+        remoteSequence = try read.integer(20)
+        device = UInt64(bitPattern: try read.integer(21))
+        aliasOf = try read.alias(22, of: number)
     }
+
+    /// No disk is larger: sums of such numbers do not overflow.
+    private static let largestLocalBytes: Int64 = 1 << 48
 
     var values: [(any DatabaseValueConvertible)?] {
         [

@@ -1,3 +1,4 @@
+import CLinux
 import GRDB
 import Platform
 import Synchronization
@@ -17,23 +18,33 @@ public final class Journal: Sendable {
     private let hasUnsynced = Atomic(true)
     let departed = DepartedKeys()
     let inodeRows = InodeRows()
+    let damagedRows = DamagedRows()
 
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
     /// for a file that is no journal.
     public init(path: String) throws {
         walPath = path + "-wal"
+        for file in [path, walPath] { try Self.checkKind(file) }
         do {
             queue = try Self.open(path)
-            let last = try queue.inDatabase {
-                try Int64.fetchOne($0, sql: "SELECT MAX(remote_seq) FROM inode") ?? 0
-            }
-            sequence = Atomic(last)
+            sequence = Atomic(try queue.inDatabase(Self.lastSequence))
             queue.inDatabase { inodeRows.watch($0) }
         } catch let error as DatabaseError {
             throw CacheError.unusable(
                 "the journal \(path) cannot be opened (\(error.message ?? "\(error.resultCode)")): keep that state "
-                    + "directory, it may hold the only copy of files, and name another --state-dir"
-            )
+                    + "directory, it may hold the only copy of files (sluice fsck --salvage saves them), and name "
+                    + "another --state-dir")
+        }
+    }
+
+    /// SQLite would follow a link.
+    private static func checkKind(_ path: String) throws(CacheError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard isRegularFile(status), status.st_uid == geteuid(), status.st_nlink == 1 else {
+            throw .unusable(
+                "\(path) is not the regular file of this user alone that it should be: bring back what was there "
+                    + "before; sluice fsck --salvage saves what is not in the bucket")
         }
     }
 
@@ -51,6 +62,12 @@ public final class Journal: Sendable {
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try JournalSchema.migrate(queue)
         return queue
+    }
+
+    /// Damaged rows do not count.
+    private static func lastSequence(_ database: Database) throws -> Int64 {
+        let sql = "SELECT MAX(remote_seq) FROM inode WHERE typeof(remote_seq) = 'integer' AND remote_seq < 1 << 62"
+        return try JournalStatement(sql, in: database).first([]) { $0[0] } ?? 0
     }
 
     /// A number that grows with each call, over restarts as well.

@@ -12,6 +12,9 @@ extension JournalTransaction {
         guard let inode = try inode(number) else {
             throw CacheError.corrupt("name \(row.number) stands for inode \(number), which is not there")
         }
+        guard inode.aliasOf == nil else {
+            throw CacheError.corrupt("name \(row.number) stands for inode \(number), which is but a name itself")
+        }
         return inode
     }
 

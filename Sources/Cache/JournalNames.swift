@@ -34,18 +34,21 @@ extension JournalTransaction {
         try number("SELECT 1 FROM dentry WHERE parent = ? LIMIT 1", [directory.sql]) != nil
     }
 
-    /// Every name in a directory, in the order of its bytes.
+    /// Every name in a directory, in the order of its bytes. Those that cannot be read are passed over: see
+    /// ``Journal/damagedRows``.
     public func children(of directory: InodeNumber) throws -> [Dentry] {
         let columns = Inode.columns.map { "inode.\($0)" }.joined(separator: ", ")
         let sql =
             "SELECT \(columns), dentry.name FROM dentry JOIN inode ON inode.ino = dentry.ino"
             + " WHERE dentry.parent = ? ORDER BY dentry.name"
-        return try all(sql, [directory.sql]) { row in
+        return try all(sql, [directory.sql]) { row -> Dentry? in
+            guard let inode = try inodeIfSound(row: row) else { return nil }
             guard let name = FileName(row[Inode.columns.count]) else {
-                throw CacheError.corrupt("inode \(directory) holds an impossible name")
+                journal.damagedRows.note(inode.number, "state directory: inode \(inode.number) has an impossible name")
+                return nil
             }
-            return Dentry(name: name, inode: try Inode(row: row))
-        }
+            return Dentry(name: name, inode: inode)
+        }.compactMap { $0 }
     }
 
     /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.
@@ -62,10 +65,12 @@ extension JournalTransaction {
     public func path(of inode: InodeNumber) throws -> String? {
         var components: [String] = []
         var current = inode
+        var guardian = CircleGuard()
         while current != .root {
             guard let (parent, name) = try name(of: current) else { return nil }
             components.append(name.string)
             current = parent
+            try guardian.passed(current)
         }
         return components.reversed().joined(separator: "/")
     }
@@ -99,9 +104,11 @@ extension JournalTransaction {
     /// Whether `directory` is `ancestor` or lies below it.
     public func isInside(_ directory: InodeNumber, of ancestor: InodeNumber) throws -> Bool {
         var current = directory
+        var guardian = CircleGuard()
         while current != ancestor {
             guard current != .root, let (parent, _) = try name(of: current) else { return false }
             current = parent
+            try guardian.passed(current)
         }
         return true
     }
@@ -112,9 +119,13 @@ extension JournalTransaction {
 extension JournalTransaction {
     private static let subtree = """
         WITH RECURSIVE subtree(ino) AS (
-            SELECT ? UNION ALL SELECT dentry.ino FROM dentry JOIN subtree ON dentry.parent = subtree.ino
+            SELECT ? UNION SELECT dentry.ino FROM dentry JOIN subtree ON dentry.parent = subtree.ino
         )
         """
+
+    /// Longer paths than any object's key are not measured any further, which also ends in a damaged tree whose
+    /// directories form a circle. Bytes.
+    private static let longestMeasured = 4096
 
     /// The directories at and below one, with the lengths of their paths relative to it, a slash before each name.
     private static let directories = """
@@ -122,7 +133,7 @@ extension JournalTransaction {
             SELECT ?, 0 UNION ALL
             SELECT inode.ino, directories.length + 1 + LENGTH(CAST(dentry.name AS BLOB))
             FROM directories JOIN dentry ON dentry.parent = directories.ino JOIN inode ON inode.ino = dentry.ino
-            WHERE inode.kind = \(InodeKind.directory.rawValue)
+            WHERE inode.kind = \(InodeKind.directory.rawValue) AND directories.length < \(longestMeasured)
         )
         """
 
@@ -142,10 +153,15 @@ extension JournalTransaction {
     /// Directories at or below `top` whose names in the bucket were never listed whole.
     public func unlistedDirectories(under top: InodeNumber) throws -> [InodeNumber] {
         try numbers(
-            Self.directories + """
-                SELECT ino FROM inode WHERE ino IN (SELECT ino FROM directories) AND kind = ?
-                AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = inode.ino)
-                """, [top.sql, InodeKind.directory.rawValue])
+            """
+            WITH RECURSIVE directories(ino) AS (
+                SELECT ? UNION
+                SELECT inode.ino FROM directories JOIN dentry ON dentry.parent = directories.ino
+                JOIN inode ON inode.ino = dentry.ino WHERE inode.kind = ?2
+            )
+            SELECT ino FROM inode WHERE ino IN (SELECT ino FROM directories) AND kind = ?2
+            AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = inode.ino)
+            """, [top.sql, InodeKind.directory.rawValue])
     }
 
     /// How many inodes at or below `top` are pending, and the sizes of those whose content is.

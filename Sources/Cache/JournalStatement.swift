@@ -107,5 +107,16 @@ struct JournalRow {
         return Array(UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, Int32(index)), count: count))
     }
 
+    /// Nil for what is no integer: SQLite keeps anything in a column of integers.
+    func integer(_ index: Int) -> Int64? {
+        sqlite3_column_type(statement, Int32(index)) == SQLITE_INTEGER ? self[index] : nil
+    }
+
+    /// Whether the column holds text or nothing.
+    func isTextOrNull(_ index: Int) -> Bool {
+        let type = sqlite3_column_type(statement, Int32(index))
+        return type == SQLITE_TEXT || type == SQLITE_NULL
+    }
+
     private func isNull(_ index: Int) -> Bool { sqlite3_column_type(statement, Int32(index)) == SQLITE_NULL }
 }

@@ -63,18 +63,28 @@ extension JournalTransaction {
 
     public func inode(_ number: InodeNumber) throws -> Inode? {
         if let inode = journal.inodeRows.current(number) { return inode }
-        let inode = try first(Self.selectInodeByNumber, [number.sql], Inode.init(row:))
+        let inode = try first(Self.selectInodeByNumber, [number.sql]) { row in
+            do { return try Inode(row: row) } catch {
+                journal.damagedRows.note(number, "\(error)")
+                throw error
+            }
+        }
         if let inode { journal.inodeRows.wasRead(inode) }
         return inode
     }
 
     /// Inserts a new inode under a number that was never used; `build` makes it from the number.
     public func insertInode(_ build: (InodeNumber) -> Inode) throws -> Inode {
-        let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
-        let inode = build(InodeNumber(sql: last + 1))
+        let inode = build(try nextNumber())
         try execute(Self.insertInode, inode.values)
         journal.inodeRows.wasWritten(inode)
         return inode
+    }
+
+    private func nextNumber() throws -> InodeNumber {
+        let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
+        guard (0..<Int64.max).contains(last) else { throw CacheError.corrupt("no inode number is left") }
+        return InodeNumber(sql: last + 1)
     }
 
     public func update(_ inode: Inode) throws {
@@ -110,6 +120,18 @@ extension JournalTransaction {
         try inodes("WHERE pending <> 0 AND links > 0", [])
     }
 
+    /// Files whose bytes, local and not yet in the bucket, are to be found.
+    func unsentFiles() throws -> [Inode] {
+        try inodes(
+            "WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0 AND kind = ? AND alias_of IS NULL",
+            [InodeKind.file.rawValue])
+    }
+
+    /// Inodes that have data files, whether their rows can be read or not.
+    func inodesWithData() throws -> Set<InodeNumber> {
+        Set(try all("SELECT ino FROM inode WHERE local <> 0", []) { InodeNumber(sql: $0[0]) })
+    }
+
     /// Inodes whose object is, as far as is known, at `key`.
     public func inodes(withRemoteKey key: ObjectKey) throws -> [Inode] {
         try inodes("WHERE remote_key = ?", [key.string])
@@ -136,16 +158,31 @@ extension JournalTransaction {
 
     /// Bytes that all data files took when they were last closed.
     public func localBytes() throws -> Int64 {
-        try number("SELECT SUM(local_bytes) FROM inode WHERE local <> 0") ?? 0
+        try number("SELECT SUM(\(Self.soundLocalBytes)) FROM inode WHERE local <> 0") ?? 0
     }
 
     /// Of these, the bytes of files with content that is not in the bucket.
     public func dirtyBytes() throws -> Int64 {
-        try number("SELECT SUM(local_bytes) FROM inode WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0") ?? 0
+        try number(
+            "SELECT SUM(\(Self.soundLocalBytes)) FROM inode WHERE pending <> 0 AND pending & 1 <> 0 AND links > 0") ?? 0
     }
 
+    /// Of rows that cannot be read, nothing absurd.
+    private static let soundLocalBytes = "MAX(0, MIN(CAST(local_bytes AS INTEGER), 1 << 48))"
+
+    /// Rows that cannot be read are passed over: see ``Journal/damagedRows``.
     func inodes(_ condition: String, _ arguments: JournalStatement.Arguments) throws -> [Inode] {
-        try all(Self.selectInode + condition, arguments, Inode.init(row:))
+        try all(Self.selectInode + condition, arguments, inodeIfSound(row:)).compactMap { $0 }
+    }
+
+    /// Nil for a row that cannot be read, which is noted.
+    func inodeIfSound(row: JournalRow) throws -> Inode? {
+        do {
+            return try Inode(row: row)
+        } catch CacheError.corrupt(let damage) {
+            journal.damagedRows.note(InodeNumber(sql: row[0]), damage)
+            return nil
+        }
     }
 }
 
@@ -162,6 +199,7 @@ extension JournalTransaction {
     }
 
     public func discardedData() throws -> [InodeNumber] {
-        try all("SELECT ino FROM discard", []) { InodeNumber(sql: $0[0]) }
+        let sql = "SELECT ino FROM discard WHERE NOT EXISTS (SELECT 1 FROM inode WHERE inode.ino = discard.ino)"
+        return try all(sql, []) { InodeNumber(sql: $0[0]) }
     }
 }

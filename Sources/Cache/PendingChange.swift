@@ -9,4 +9,6 @@ public struct PendingChange: OptionSet, Sendable {
     public static let metadata = PendingChange(rawValue: 2)
     /// Its name: the object is still at a former key.
     public static let location = PendingChange(rawValue: 4)
+
+    static let all: PendingChange = [.content, .metadata, .location]
 }

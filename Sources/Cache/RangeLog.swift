@@ -58,7 +58,11 @@ struct RangeLog: Sendable {
     }
 
     private static func load(_ file: any DiskFile, size: Int64) throws(Errno) -> [RangeLogRecord] {
-        let bytes = try file.contents(limit: Int(size))
+        records(in: try file.contents(limit: Int(size)))
+    }
+
+    /// Up to the first that is none.
+    static func records(in bytes: [UInt8]) -> [RangeLogRecord] {
         var records: [RangeLogRecord] = []
         for start in stride(from: 0, through: bytes.count - RangeLogRecord.size, by: RangeLogRecord.size) {
             guard let record = RangeLogRecord(bytes: bytes[start..<start + RangeLogRecord.size]) else { break }
@@ -68,7 +72,7 @@ struct RangeLog: Sendable {
     }
 
     /// All records if this boot wrote the last of them; else those before the last sync.
-    private static func trusted(_ records: [RangeLogRecord], boot: BootIdentity) -> ArraySlice<RangeLogRecord> {
+    static func trusted(_ records: [RangeLogRecord], boot: BootIdentity) -> ArraySlice<RangeLogRecord> {
         if lastBoot(records) == boot { return records.dropFirst() }
         for record in records.reversed() {
             guard case .synced(let offset) = record else { continue }
@@ -85,7 +89,7 @@ struct RangeLog: Sendable {
     }
 
     /// 64 bits of FNV-1a, twice: this is against mix-ups, not against attackers.
-    private static func fingerprint(of etag: ETag) -> BootIdentity {
+    static func fingerprint(of etag: ETag) -> BootIdentity {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in etag.value.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         return BootIdentity(high: hash, low: ~hash)

@@ -7,6 +7,8 @@ public final class StateDirectory: Sendable {
     public let path: String
     public let disk: any Disk
     private let lock: PosixDiskFile
+    /// Locked as well: the lock file may be removed or replaced while the directory is in use.
+    private let directory: PosixDiskFile
 
     /// Whether there is a state directory that was used before.
     public static func exists(at path: String) -> Bool {
@@ -23,10 +25,9 @@ public final class StateDirectory: Sendable {
             try Self.makeDirectories(path)
             try Self.checkOwnership(path)
             let disk = try PosixDisk(path: path)
-            let descriptor = try systemCall {
-                sluice_openat(AT_FDCWD, path + "/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
-            }
-            lock = PosixDiskFile(owning: descriptor)
+            directory = PosixDiskFile(
+                owning: try systemCall { sluice_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0) })
+            lock = try Self.openLock(disk, path)
             self.disk = disk
         } catch let error as CacheError {
             throw error
@@ -35,10 +36,39 @@ public final class StateDirectory: Sendable {
         } catch {
             throw .unusable("cannot use the state directory \(path): \(error)")
         }
-        guard flock(lock.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        for descriptor in [directory.descriptor, lock.descriptor] where flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             throw .unusable(
                 "the state directory \(path) is in use by another sluice: unmount that first, or name another --state-dir"
             )
+        }
+        try putAsideLogWithoutJournal()
+    }
+
+    private static func openLock(_ disk: PosixDisk, _ path: String) throws -> PosixDiskFile {
+        do {
+            guard let file = try disk.open("lock", .createIfAbsent) as? PosixDiskFile else {
+                throw Errno.badFileDescriptor
+            }
+            return file
+        } catch Errno.structureNeedsCleaning {
+            throw CacheError.unusable(
+                "\(path)/lock is not the regular file of this user alone that it should be: remove it")
+        }
+    }
+
+    /// SQLite deletes the write-ahead log of a database that is gone: it may hold all that is left of the journal.
+    private func putAsideLogWithoutJournal() throws(CacheError) {
+        let log = Self.journalName + "-wal"
+        do {
+            if let size = try? disk.status(of: Self.journalName).size, size > 0 { return }
+            guard let size = try? disk.status(of: log).size, size > 0 else { return }
+            try disk.makeDirectory("quarantine")
+            let taken = Set(try disk.names(in: "quarantine"))
+            let place = (1...).lazy.map { "\(log)-\($0)" }.first { !taken.contains($0) } ?? log
+            try disk.rename(log, to: "quarantine/" + place)
+            try disk.synchronizeDirectory("quarantine")
+        } catch {
+            throw .system(error, during: "putting the log of a lost journal aside")
         }
     }
 

@@ -31,7 +31,7 @@ public struct FileAttributes: Equatable, Sendable {
         self.userID = userID
         self.groupID = groupID
         self.size = size
-        self.blocks = (size + 511) / 512
+        self.blocks = size / 512 + (size % 512 == 0 ? 0 : 1)
         self.accessed = accessed
         self.modified = modified
         self.changed = changed

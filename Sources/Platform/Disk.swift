@@ -79,6 +79,7 @@ public enum DiskOpenMode: Sendable {
 /// A directory tree on the local disk, behind a protocol so that tests put faults and power cuts into it. Names are
 /// relative paths of plain components.
 public protocol Disk: Sendable {
+    /// ``SystemPackage/Errno/structureNeedsCleaning`` for what is there and is no regular file of this user's alone.
     func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile
     /// No error if there is nothing of the name.
     func remove(_ name: String) throws(Errno)
@@ -87,9 +88,20 @@ public protocol Disk: Sendable {
     /// No error if it is there already. Mode 0700.
     func makeDirectory(_ name: String) throws(Errno)
     func names(in directory: String) throws(Errno) -> [String]
+    /// Of a file that need not be opened for it; fails as ``open(_:_:)`` does.
+    func status(of name: String) throws(Errno) -> DiskFileStatus
     /// Makes the names in a directory survive a power cut.
     func synchronizeDirectory(_ name: String) throws(Errno)
     /// Makes everything on the disk survive a power cut.
     func synchronizeAll() throws(Errno)
     func space() throws(Errno) -> DiskSpace
+}
+
+extension Disk {
+    public func status(of name: String) throws(Errno) -> DiskFileStatus { try open(name, .existing).status() }
+}
+
+extension Errno {
+    /// EUCLEAN: what is on the disk is not what has to be there.
+    public static let structureNeedsCleaning = Errno(rawValue: 117)
 }

@@ -59,14 +59,20 @@ public final class PosixDiskFile: DiskFile {
     public func status() throws(Errno) -> DiskFileStatus {
         var status = stat()
         _ = try systemCall { fstat(descriptor, &status) }
-        return DiskFileStatus(
-            size: Int64(status.st_size), allocated: Int64(status.st_blocks) * 512,
-            modified: Timestamp(
-                seconds: Int64(status.st_mtim.tv_sec), nanoseconds: Int64(status.st_mtim.tv_nsec)))
+        return DiskFileStatus(status)
     }
 
     public func setModified(_ time: Timestamp) throws(Errno) {
         _ = try systemCall { sluice_set_modified(descriptor, time.seconds, time.subsecondNanoseconds) }
+    }
+}
+
+extension DiskFileStatus {
+    init(_ status: stat) {
+        self.init(
+            size: Int64(status.st_size), allocated: Int64(status.st_blocks) * 512,
+            modified: Timestamp(
+                seconds: Int64(status.st_mtim.tv_sec), nanoseconds: Int64(status.st_mtim.tv_nsec)))
     }
 }
 

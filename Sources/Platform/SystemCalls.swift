@@ -23,6 +23,9 @@ public func size(of path: String) throws(Errno) -> Int64 {
     return Int64(status.st_size)
 }
 
+/// S_ISREG of inode(7).
+public func isRegularFile(_ status: stat) -> Bool { mode_t(status.st_mode) & mode_t(S_IFMT) == mode_t(S_IFREG) }
+
 /// copy_file_range(2) at offsets: the count copied, fewer than asked for at the end of the source and at the kernel's
 /// discretion. The bytes stay in the kernel, or are shared where the disk can.
 public func copyRange(

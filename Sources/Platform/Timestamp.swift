@@ -19,12 +19,15 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     }
 
     /// Whole seconds, rounded down also before 1970.
-    public var seconds: Int64 {
-        nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : -((999_999_999 - nanoseconds) / 1_000_000_000)
-    }
+    public var seconds: Int64 { split.seconds }
 
     /// 0 to 999,999,999.
-    public var subsecondNanoseconds: Int64 { nanoseconds - seconds * 1_000_000_000 }
+    public var subsecondNanoseconds: Int64 { split.rest }
+
+    private var split: (seconds: Int64, rest: Int64) {
+        let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        return rest < 0 ? (seconds - 1, rest + 1_000_000_000) : (seconds, rest)
+    }
 
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
 }

@@ -30,7 +30,9 @@ struct PartPlan: Equatable, Sendable {
 
     /// Parts for an upload that was begun with `partSize`; nil if the size does not fit it any more.
     init?(size: Int64, partSize: Int64, limits: MultipartLimits) {
-        guard size > 0, partSize > 0, Self.count(size, partSize) <= limits.maximumPartCount else { return nil }
+        guard size > 0, partSize > 0, partSize <= limits.maximumPartSize,
+            Self.count(size, partSize) <= limits.maximumPartCount
+        else { return nil }
         self.size = size
         self.partSize = partSize
     }
@@ -43,5 +45,7 @@ struct PartPlan: Equatable, Sendable {
         return start..<min(start + partSize, size)
     }
 
-    private static func count(_ size: Int64, _ partSize: Int64) -> Int64 { (size + partSize - 1) / partSize }
+    private static func count(_ size: Int64, _ partSize: Int64) -> Int64 {
+        size / partSize + (size % partSize == 0 ? 0 : 1)
+    }
 }

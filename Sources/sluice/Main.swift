@@ -17,7 +17,7 @@ struct SluiceCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             MountCommand.self, UnmountCommand.self, SyncCommand.self, StatusCommand.self, PauseCommand.self,
-            ResumeCommand.self, CheckCommand.self,
+            ResumeCommand.self, CheckCommand.self, FsckCommand.self,
         ])
 }
 

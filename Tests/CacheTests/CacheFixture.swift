@@ -35,6 +35,17 @@ final class CacheFixture {
     /// What a new process finds after this one was killed: a copy of the files as they are, as this process holds
     /// the journal's lock.
     func reopen() throws {
+        directory = try copied()
+        (journal, cache) = try Self.open(directory, limits, time, boot)
+    }
+
+    /// The same files, which no process uses.
+    func copyForExamination<Value>(_ body: (_ path: String) throws -> Value) throws -> Value {
+        let copy = try copied()
+        return try withExtendedLifetime(copy) { try body(copy.path) }
+    }
+
+    private func copied() throws -> TemporaryDirectory {
         let copy = try TemporaryDirectory()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/cp")
@@ -42,8 +53,7 @@ final class CacheFixture {
         try process.run()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw Errno.ioError }
-        directory = copy
-        (journal, cache) = try Self.open(directory, limits, time, boot)
+        return copy
     }
 
     /// A file that is new here, with nothing in the bucket.

@@ -96,7 +96,7 @@ struct Daemon: Sendable {
         } catch {
             throw CommandFailure(
                 "the state directory \(disk.path) cannot be used (\(error)): keep it, it may hold the only copy of "
-                    + "files, and name another --state-dir")
+                    + "files (sluice fsck --salvage saves them), and name another --state-dir")
         }
     }
 

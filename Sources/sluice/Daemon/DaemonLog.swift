@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import Platform
 
 import struct SystemPackage.Errno
 
@@ -14,9 +15,10 @@ struct DaemonLog {
     init(in directory: String) throws(CommandFailure) {
         let path = directory + "/sluice.log"
         var status = stat()
-        if stat(path, &status) == 0 && Int64(status.st_size) > Self.rotationSize { rename(path, path + ".1") }
-        descriptor = sluice_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else {
+        if lstat(path, &status) == 0 && Int64(status.st_size) > Self.rotationSize { rename(path, path + ".1") }
+        descriptor = sluice_openat(
+            AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600)
+        guard descriptor >= 0, fstat(descriptor, &status) == 0, isRegularFile(status) else {
             throw CommandFailure("cannot write the log \(path) (\(Errno(rawValue: errno))): remove what is there")
         }
     }

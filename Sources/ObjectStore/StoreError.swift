@@ -86,9 +86,12 @@ public struct StoreError: Error, Equatable, Sendable {
         }
     }
 
-    /// Whether the failure says that there is no way to the store at all, rather than something about one request. A
+    /// Whether the failure says that no request can pass now, rather than something about one request. A
     /// certificate that cannot be trusted is somebody else's in the way, such as that of a login page.
-    public var isLinkFailure: Bool { kind == .unreachable || kind == .untrusted }
+    public var isLinkFailure: Bool { kind == .unreachable || kind == .untrusted || isKeyFailure }
+
+    /// Whether no request can pass before there are other credentials: there are none, or the store refuses them.
+    public var isKeyFailure: Bool { kind == .noCredentials || kind == .badCredentials }
 }
 
 extension StoreError: CustomStringConvertible {

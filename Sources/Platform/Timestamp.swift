@@ -29,5 +29,17 @@ public struct Timestamp: Hashable, Comparable, Sendable {
         return rest < 0 ? (seconds - 1, rest + 1_000_000_000) : (seconds, rest)
     }
 
+    /// Saturates at the ends of the range.
+    public static func + (moment: Timestamp, duration: Duration) -> Timestamp {
+        let (seconds, attoseconds) = duration.components
+        let change = Timestamp(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000).nanoseconds
+        let (sum, overflow) = moment.nanoseconds.addingReportingOverflow(change)
+        return Timestamp(nanoseconds: overflow ? (change < 0 ? .min : .max) : sum)
+    }
+
+    public static func - (later: Timestamp, earlier: Timestamp) -> Duration {
+        .nanoseconds(later.nanoseconds) - .nanoseconds(earlier.nanoseconds)
+    }
+
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
 }

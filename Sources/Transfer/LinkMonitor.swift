@@ -13,6 +13,8 @@ import Synchronization
 public final class LinkMonitor: Sendable {
     /// While the link is gone. Uploads start within a second of its return.
     private static let probePause = Duration.milliseconds(450)
+    /// While it is the credentials that are in the way: who renews them is not to be pressed.
+    private static let keyPause = Duration.seconds(2)
     /// A probe without an answer is given up: twice the longest round trip that is met in practice.
     private static let probeLimit = Duration.seconds(3)
     /// Probes under way at once: one that hangs must not keep later ones from finding the way.
@@ -28,12 +30,15 @@ public final class LinkMonitor: Sendable {
         var prober: Task<Void, Never>?
         var watcher: Task<Void, Never>?
         var probesUnderWay = 0
-        var probe: (@Sendable () async -> StoreError?)?
+        var probe: Probe?
         var listeners: [@Sendable (LinkState.Condition) -> Void] = []
         var requests: [ObjectIdentifier: RequestWatch] = [:]
         /// When a request was last answered.
         var answered = Duration.zero
     }
+
+    /// Takes whether the credentials are in doubt.
+    private typealias Probe = @Sendable (Bool) async -> StoreError?
 
     /// - Parameter silence: a request that gives no sign of life for so long is asked about by a probe; nil for never.
     public init(time: any TimeSource, silence: Duration? = nil, logger: Logger) {
@@ -58,7 +63,7 @@ public final class LinkMonitor: Sendable {
     /// From now on, a link in doubt is probed with requests to `store`, which do not report here by themselves, until
     /// ``stop()``.
     public func start(probing store: any ObjectStore) {
-        state.withLock { $0.probe = { await Self.probe(store) } }
+        state.withLock { $0.probe = { await Self.probe(store, forKeys: $0) } }
     }
 
     public func stop() {
@@ -110,7 +115,10 @@ extension LinkMonitor {
 
     private func tell(_ error: StoreError?, isOffline: Bool) {
         if isOffline {
-            logger.warning("the store cannot be reached", metadata: ["error": "\(error?.message ?? "")"])
+            let event: Logger.Message =
+                error?.isKeyFailure == true
+                ? "no credentials that the store takes: uploads wait" : "the store cannot be reached"
+            logger.warning(event, metadata: ["error": "\(error?.message ?? "")"])
         } else {
             logger.notice("the store can be reached again")
         }
@@ -128,7 +136,7 @@ extension LinkMonitor {
     }
 
     /// Asks at once, then at each pause, whether or not the probes before have ended.
-    private func probeUntilOnline(_ probe: @escaping @Sendable () async -> StoreError?) async {
+    private func probeUntilOnline(_ probe: @escaping Probe) async {
         repeat {
             if admitsProbe() {
                 let isFirst = !isOffline
@@ -136,7 +144,7 @@ extension LinkMonitor {
                 if isFirst { await asking.value }
             }
             guard isOffline else { break }
-            do { try await time.sleep(for: Self.probePause) } catch { break }
+            do { try await time.sleep(for: lacksKeys ? Self.keyPause : Self.probePause) } catch { break }
         } while isOffline && !Task.isCancelled
         state.withLock { $0.prober = nil }
         // The link may have gone again before the prober was forgotten.
@@ -151,15 +159,16 @@ extension LinkMonitor {
         }
     }
 
-    private func askOnce(_ probe: @escaping @Sendable () async -> StoreError?) async {
+    private func askOnce(_ probe: @escaping Probe) async {
         let error = await withinLimit(probe)
         state.withLock { $0.probesUnderWay -= 1 }
         take(error) { $0.recordProbe(error) }
     }
 
-    private func withinLimit(_ probe: @escaping @Sendable () async -> StoreError?) async -> StoreError? {
-        await withTaskGroup(of: StoreError?.self) { group in
-            group.addTask { await probe() }
+    private func withinLimit(_ probe: @escaping Probe) async -> StoreError? {
+        let lacksKeys = lacksKeys
+        return await withTaskGroup(of: StoreError?.self) { group in
+            group.addTask { await probe(lacksKeys) }
             group.addTask { [time] in
                 do { try await time.sleep(for: Self.probeLimit) } catch {
                     return StoreError(.cancelled, message: "cancelled")
@@ -171,9 +180,16 @@ extension LinkMonitor {
         }
     }
 
-    /// Any answer will do, so the cheapest question is for an object that need not exist.
-    private static func probe(_ store: any ObjectStore) async -> StoreError? {
+    private var lacksKeys: Bool { state.withLock { $0.link.lacksKeys } }
+
+    /// Any answer will do, so the cheapest question is for an object that need not exist; but its refusal does not say
+    /// whether it is for the keys, as that of a listing does.
+    private static func probe(_ store: any ObjectStore, forKeys: Bool) async -> StoreError? {
         do {
+            if forKeys {
+                _ = try await store.list(prefix: "", delimiter: nil, continuation: nil, limit: 1)
+                return nil
+            }
             _ = try await store.head(ObjectKey("sluice-link-probe"))
             return nil
         } catch {

@@ -16,6 +16,8 @@ public struct LinkState: Equatable, Sendable {
     private(set) var isOffline = false
     /// Why the last request found no way; nil while there is one.
     private(set) var reason: String?
+    /// Whether it is the credentials that are in the way.
+    private(set) var lacksKeys = false
     var isPaused = false
 
     public var condition: Condition { isPaused ? .paused : isOffline ? .offline : .online }
@@ -35,13 +37,18 @@ public struct LinkState: Equatable, Sendable {
         let before = isOffline
         switch error {
         case let error? where Self.findsNoWay(error):
-            failures += weight
-            reason = error.message
+            // Keys that the store refuses for one request are no good for any other.
+            failures += error.isKeyFailure ? Self.failuresUntilOffline : weight
+            lacksKeys = error.isKeyFailure
+            reason = lacksKeys ? "\(error)" : error.message
             if failures >= Self.failuresUntilOffline { isOffline = true }
         case let error? where Self.saysNothing(error): break
+        // To HEAD, wrong keys are as bare a refusal as any.
+        case let error? where lacksKeys && error.kind == .accessDenied && error.code.isEmpty: break
         default:
             failures = 0
             reason = nil
+            lacksKeys = false
             isOffline = false
         }
         return isOffline != before
@@ -53,7 +60,7 @@ public struct LinkState: Equatable, Sendable {
     /// Whether the request failed before there was anything to learn of the link.
     private static func saysNothing(_ error: StoreError) -> Bool {
         switch error.kind {
-        case .cancelled, .localFault, .noCredentials: true
+        case .cancelled, .localFault: true
         default: false
         }
     }

@@ -1,4 +1,5 @@
 import Cache
+import Platform
 
 /// Which inode is brought up next, and when: after a delay, after a back-off, or at once.
 ///

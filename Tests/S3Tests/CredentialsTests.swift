@@ -1,38 +1,13 @@
 import Foundation
 import ObjectStore
+import Platform
 import TestKit
 import Testing
 
 @testable import S3
 
 struct CredentialsTests {
-    /// A home directory with AWS files in it.
-    private struct Home {
-        let directory: URL
-
-        init(credentials: String? = nil, config: String? = nil) throws {
-            directory = FileManager.default.temporaryDirectory.appending(path: "s3-home-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(
-                at: directory.appending(path: ".aws"),
-                withIntermediateDirectories: true
-            )
-            if let credentials { try write(credentials, "credentials") }
-            if let config { try write(config, "config") }
-        }
-
-        func write(_ text: String, _ name: String) throws {
-            try text.write(to: directory.appending(path: ".aws/\(name)"), atomically: true, encoding: .utf8)
-        }
-
-        func remove() { try? FileManager.default.removeItem(at: directory) }
-
-        func settings(_ environment: [String: String] = [:], profile: String? = nil) throws -> AWSSettings {
-            try AWSSettings(
-                environment: environment.merging(["HOME": directory.path()]) { old, _ in old },
-                profile: profile
-            )
-        }
-    }
+    private static let now = Timestamp(seconds: 1_750_000_000)
 
     private static let files = """
         [default]
@@ -47,32 +22,32 @@ struct CredentialsTests {
         """
 
     @Test func theEnvironmentComesFirst() async throws {
-        let home = try Home(credentials: Self.files)
+        let home = try AWSHome(credentials: Self.files)
         defer { home.remove() }
         let keys = ["AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "e", "AWS_SESSION_TOKEN": ""]
-        let chain = CredentialsChain(settings: try home.settings(keys))
-        #expect(try await chain.credentials() == Credentials(accessKeyID: "ENV", secretAccessKey: "e"))
+        let chain = try home.chain(keys)
+        #expect(try await chain.credentials(at: Self.now) == Credentials(accessKeyID: "ENV", secretAccessKey: "e"))
     }
 
     @Test func aProfileNamedByTheUserGoesBeforeTheEnvironment() async throws {
-        let home = try Home(credentials: Self.files)
+        let home = try AWSHome(credentials: Self.files)
         defer { home.remove() }
         let keys = ["AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "e"]
         let chain = CredentialsChain(settings: try home.settings(keys, profile: "robot"))
         #expect(
-            try await chain.credentials()
+            try await chain.credentials(at: Self.now)
                 == Credentials(accessKeyID: "ROBOT", secretAccessKey: "s", sessionToken: "t")
         )
     }
 
     @Test func filesHaveDefaultAndNamedProfiles() async throws {
-        let home = try Home(
+        let home = try AWSHome(
             credentials: Self.files,
             config: "[profile other]\naws_access_key_id=O\naws_secret_access_key=o\n"
         )
         defer { home.remove() }
         let find = { (environment: [String: String]) in
-            try await CredentialsChain(settings: try home.settings(environment)).credentials()
+            try await CredentialsChain(settings: try home.settings(environment)).credentials(at: Self.now)
         }
         #expect(try await find([:]) == Credentials(accessKeyID: "DEFAULT", secretAccessKey: "secret=with=equals"))
         #expect(try await find(["AWS_PROFILE": "robot"])?.sessionToken == "t")
@@ -80,29 +55,29 @@ struct CredentialsTests {
     }
 
     @Test func filesMayLieElsewhere() async throws {
-        let home = try Home()
+        let home = try AWSHome()
         defer { home.remove() }
         try home.write(Self.files, "elsewhere")
         let path = home.directory.appending(path: ".aws/elsewhere").path()
         let chain = CredentialsChain(settings: try home.settings(["AWS_SHARED_CREDENTIALS_FILE": path]))
-        #expect(try await chain.credentials()?.accessKeyID == "DEFAULT")
+        #expect(try await chain.credentials(at: Self.now)?.accessKeyID == "DEFAULT")
     }
 
     @Test func aChangedFileIsReadAgain() async throws {
-        let home = try Home(credentials: Self.files)
+        let home = try AWSHome(credentials: Self.files)
         defer { home.remove() }
         let chain = CredentialsChain(settings: try home.settings())
-        #expect(try await chain.credentials()?.accessKeyID == "DEFAULT")
+        #expect(try await chain.credentials(at: Self.now)?.accessKeyID == "DEFAULT")
         try home.write("[default]\naws_access_key_id = ROTATED\naws_secret_access_key = n\n", "credentials")
-        #expect(try await chain.credentials()?.accessKeyID == "ROTATED")
+        #expect(try await chain.credentials(at: Self.now)?.accessKeyID == "ROTATED")
     }
 
     @Test func withoutKeysTheErrorSaysWhereWasLooked() async throws {
-        let home = try Home()
+        let home = try AWSHome()
         defer { home.remove() }
         let chain = CredentialsChain(settings: try home.settings())
         await #expect {
-            try await chain.credentials()
+            try await chain.credentials(at: Self.now)
         } throws: { error in
             guard let error = error as? StoreError else { return false }
             return error.kind == .noCredentials && error.message.contains("AWS_ACCESS_KEY_ID")
@@ -111,21 +86,70 @@ struct CredentialsTests {
     }
 
     @Test func halfAKeyIsAnError() async throws {
-        let home = try Home(credentials: "[default]\naws_access_key_id = X\n")
+        let home = try AWSHome(credentials: "[default]\naws_access_key_id = X\n")
         defer { home.remove() }
         await #expect(throws: StoreError.self) {
-            try await CredentialsChain(settings: try home.settings()).credentials()
+            try await CredentialsChain(settings: try home.settings()).credentials(at: Self.now)
+        }
+    }
+
+    @Test func theChainHasTheOrderOfAWS() async throws {
+        let home = try AWSHome(
+            credentials: "[both]\naws_access_key_id = FILE\naws_secret_access_key = f\n",
+            config: """
+                [profile both]
+                aws_access_key_id = CONFIG
+                aws_secret_access_key = c
+                credential_process = /bin/false
+                [profile process]
+                aws_access_key_id = CONFIG
+                aws_secret_access_key = c
+                credential_process = /bin/false
+                """)
+        defer { home.remove() }
+        #expect(try await home.chain(profile: "both").credentials(at: Self.now)?.accessKeyID == "FILE")
+        await #expect(throws: StoreError.self) { try await home.chain(profile: "process").credentials(at: Self.now) }
+    }
+
+    @Test func aRoleOfAnotherProfileIsRefusedAndNotReplacedByOtherKeys() async throws {
+        let home = try AWSHome(
+            credentials: Self.files,
+            config: "[profile robot]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = default\n")
+        defer { home.remove() }
+        await #expect {
+            try await home.chain(["AWS_PROFILE": "robot"]).credentials(at: Self.now)
+        } throws: { error in
+            (error as? StoreError)?.message.contains("credential_process") == true
+        }
+    }
+
+    @Test func filesOfKeysThatOthersMayReadAreWarnedOf() throws {
+        let home = try AWSHome(credentials: Self.files)
+        defer { home.remove() }
+        let path = home.directory.appending(path: ".aws/credentials").path()
+        for (mode, count) in [(0o600, 0), (0o640, 1), (0o604, 1)] {
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            #expect(try home.settings().warnings.count == count)
+        }
+    }
+
+    @Test func aDescriptionShowsNoSecret() {
+        let keys = Credentials(accessKeyID: "ID", secretAccessKey: "hidden", sessionToken: "hidden-too")
+        var text = ""
+        dump(keys, to: &text)
+        for text in [text, "\(keys)", String(reflecting: keys), String(reflecting: [keys])] {
+            #expect(!text.contains("hidden"))
         }
     }
 
     @Test func aProfileThatIsNowhereIsAnError() throws {
-        let home = try Home(credentials: Self.files)
+        let home = try AWSHome(credentials: Self.files)
         defer { home.remove() }
         #expect(throws: S3ConfigurationError.self) { try home.settings(["AWS_PROFILE": "typo"]) }
     }
 
     @Test func regionAndEndpointHaveTheirPrecedence() throws {
-        let home = try Home(
+        let home = try AWSHome(
             config: """
                 [default]
                 region = eu-north-1

@@ -43,6 +43,7 @@ public final class FaultyStore: ObjectStore {
         var chance: Chance?
         var isOffline = false
         var isSilent = false
+        var refusal: StoreError?
         var calls: [Operation: Int] = [:]
         var gets: [Get] = []
     }
@@ -68,6 +69,12 @@ public final class FaultyStore: ObjectStore {
     public var isSilent: Bool {
         get { state.withLock { $0.isSilent } }
         set { state.withLock { $0.isSilent = newValue } }
+    }
+
+    /// Every request fails at once with this while it is not nil.
+    public var refusal: StoreError? {
+        get { state.withLock { $0.refusal } }
+        set { state.withLock { $0.refusal = newValue } }
     }
 
     /// What happens to the next calls of an operation, one fault a call; calls after the script pass.
@@ -228,6 +235,7 @@ public final class FaultyStore: ObjectStore {
             state.calls[operation, default: 0] += 1
             if state.isOffline { return .unreachable }
             if state.isSilent { return .swallow }
+            if let refusal = state.refusal { return .failBefore(refusal) }
             if let scripted = state.scripts[operation]?.first {
                 state.scripts[operation]?.removeFirst()
                 return scripted

@@ -95,4 +95,18 @@ import Testing
         #expect(await request.value == .cancelled)
         link.stop()
     }
+
+    @Test(arguments: [StoreError.Kind.noCredentials, .badCredentials])
+    func credentialsThatAreMissingOrRefusedAreWaitedForAndAskedAboutNowAndThen(_ kind: StoreError.Kind) async throws {
+        faults.refusal = StoreError(kind, code: "Why", message: "a reason")
+        #expect(await look() == kind)
+        #expect(link.condition == .offline && link.reason == "a reason [Why]")
+        let took = try await turn(by: .milliseconds(250)) { time.monotonic > .seconds(60) }
+        #expect(faults.calls(.list) > 2 && faults.calls(.list) <= Int(took / .seconds(2)) + 2)
+        #expect(link.condition == .offline && link.reason == "a reason [Why]")
+        faults.refusal = nil
+        try await turn { !link.isOffline }
+        #expect(link.reason == nil)
+        link.stop()
+    }
 }

@@ -45,6 +45,17 @@ import Testing
         #expect(refused && link.condition == .online)
     }
 
+    @Test func oneRefusalOfTheKeysIsEnoughAndARefusalWithoutAReasonDoesNotEndIt() {
+        var link = LinkState()
+        let refused = link.record(StoreError(.badCredentials, code: "ExpiredToken", message: "expired"))
+        #expect(refused && link.condition == .offline && link.lacksKeys)
+        // What HEAD says of keys that are wrong has no body.
+        let bare = link.record(StoreError(.accessDenied, message: "the store answered 403", status: 403))
+        #expect(!bare && link.reason?.contains("ExpiredToken") == true)
+        let answered = link.record(StoreError(.notFound, message: ""))
+        #expect(answered && link.condition == .online && !link.lacksKeys)
+    }
+
     @Test func pauseIsShownOverAllElse() {
         var link = LinkState()
         link.isPaused = true

@@ -137,6 +137,26 @@ import Testing
         await writeback.stop()
     }
 
+    @Test(arguments: [StoreError.Kind.noCredentials, .badCredentials])
+    func withoutUsableCredentialsEverythingWaitsAndNothingHasFailed(_ kind: StoreError.Kind) async throws {
+        faults.refusal = StoreError(kind, code: "Why", message: "a reason")
+        for index in 0..<6 { try put("\(index)", "file \(index)") }
+        let deadline = time.monotonic + .seconds(600)
+        try await whileTimePasses { [time] in
+            while time.monotonic < deadline { try await Task.sleep(for: .milliseconds(2)) }
+        }
+        #expect(writeback.status.link == .offline && writeback.status.linkReason == "a reason [Why]")
+        #expect(writeback.status.errors.isEmpty && bucket.keys.isEmpty)
+        // Each file was tried at most once for each of the runs that began before the first refusal.
+        #expect(faults.calls(.put) + faults.calls(.createUpload) <= 6)
+        faults.refusal = nil
+        try await whileTimePasses { [bucket] in
+            while bucket.keys.count < 6 { try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(writeback.status.errors.isEmpty)
+        await writeback.stop()
+    }
+
     @Test func aRefusalKeepsTheFileAndIsShownUntilItPasses() async throws {
         let refusal = StoreError(.accessDenied, code: "AccessDenied", message: "not for you", status: 403)
         faults.script(.put, .failBefore(refusal), .failBefore(refusal))

@@ -8,6 +8,8 @@ public struct AWSSettings: Sendable {
     public let profileIsExplicit: Bool
     public let credentialsFile: String
     public let configFile: String
+    /// The user's home directory; empty if nobody says.
+    let home: String
     private let config: SharedConfigFile
 
     /// - Parameters:
@@ -16,6 +18,7 @@ public struct AWSSettings: Sendable {
     /// - Throws: when the config file cannot be read, or a profile that was asked for is in neither file.
     public init(environment: [String: String], profile: String? = nil) throws(S3ConfigurationError) {
         self.environment = environment
+        home = environment.nonEmpty("HOME") ?? ""
         let asked = profile ?? environment.nonEmpty("AWS_PROFILE") ?? environment.nonEmpty("AWS_DEFAULT_PROFILE")
         self.profile = asked ?? "default"
         profileIsExplicit = profile != nil
@@ -35,14 +38,28 @@ public struct AWSSettings: Sendable {
             ?? profileSettings.nonEmpty("region")
     }
 
-    /// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's services section, the profile's `endpoint_url`
+    /// The endpoint of S3; see ``endpointURL(of:)``.
+    public var endpointURL: String? { endpointURL(of: "s3") }
+
+    /// AWS_ENDPOINT_URL_(SERVICE), AWS_ENDPOINT_URL, the profile's services section, the profile's `endpoint_url`
     /// ("Service-specific endpoints", AWS SDKs and Tools reference guide).
-    public var endpointURL: String? {
+    /// - Parameter service: `s3`, `sts`, `sso`.
+    func endpointURL(of service: String) -> String? {
         if flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls") { return nil }
         let services = profileSettings.nonEmpty("services").flatMap { config.services($0) } ?? [:]
-        return environment.nonEmpty("AWS_ENDPOINT_URL_S3") ?? environment.nonEmpty("AWS_ENDPOINT_URL")
-            ?? services.nonEmpty("s3.endpoint_url") ?? profileSettings.nonEmpty("endpoint_url")
+        return environment.nonEmpty("AWS_ENDPOINT_URL_\(service.uppercased())")
+            ?? environment.nonEmpty("AWS_ENDPOINT_URL") ?? services.nonEmpty("\(service).endpoint_url")
+            ?? profileSettings.nonEmpty("endpoint_url")
     }
+
+    /// What to tell the user at once: files of keys that others may read.
+    public var warnings: [String] {
+        [credentialsFile].filter(SecretFile.isOpenToOthers)
+            .map { "\($0) holds keys and may be read by other users of this machine: chmod 600 \($0)" }
+    }
+
+    /// A path of a setting, in which `~` is the home directory.
+    func expanded(_ path: String) -> String { path.hasPrefix("~/") ? home + path.dropFirst() : path }
 
     /// AWS_CA_BUNDLE, the profile's `ca_bundle`: a file of certificates to trust.
     public var caBundle: String? {

@@ -26,8 +26,12 @@ public struct S3Endpoint: Equatable, Sendable, CustomStringConvertible {
     /// AWS's own endpoint of a region ("Amazon S3 endpoints and quotas", AWS general reference).
     static func regional(_ region: String, dualStack: Bool = false, fips: Bool = false) -> S3Endpoint {
         let service = (fips ? "s3-fips" : "s3") + (dualStack ? ".dualstack" : "")
-        let suffix = domains.first { region.hasPrefix($0.prefix) }?.suffix ?? "amazonaws.com"
-        return S3Endpoint(isTLS: true, host: "\(service).\(region).\(suffix)", port: nil, basePath: "")
+        return S3Endpoint(isTLS: true, host: "\(service).\(region).\(domain(of: region))", port: nil, basePath: "")
+    }
+
+    /// The domain of all of AWS's services in a region.
+    static func domain(of region: String) -> String {
+        domains.first { region.hasPrefix($0.prefix) }?.suffix ?? "amazonaws.com"
     }
 
     /// The partitions whose domain is not amazonaws.com.

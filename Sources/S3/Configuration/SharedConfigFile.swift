@@ -51,6 +51,9 @@ struct SharedConfigFile: Equatable, Sendable {
     /// `[services NAME]`.
     func services(_ name: String) -> [String: String]? { sections["services \(name)"] }
 
+    /// `[sso-session NAME]`.
+    func session(_ name: String) -> [String: String]? { sections["sso-session \(name)"] }
+
     private static func sectionName(_ line: Substring) -> String? {
         guard let end = line.firstIndex(of: "]") else { return nil }
         let words = line[line.index(after: line.startIndex)..<end].split(whereSeparator: \.isWhitespace)

@@ -1,59 +1,52 @@
 import ObjectStore
-import Synchronization
+import Platform
 
-/// Static keys of a profile in `~/.aws/credentials` and `~/.aws/config`. A file is read again when it changed.
-public final class ProfileCredentials: CredentialsProvider {
-    private struct Memory {
-        var stamps: [FileStamp?]?
-        var result: Result<Credentials?, StoreError> = .success(nil)
+/// Keys that stand in a profile's section of one of the shared files.
+public struct ProfileCredentials: CredentialsProvider {
+    enum File: Sendable {
+        case credentials
+        case config
     }
 
-    private let settings: AWSSettings
-    private let memory = Mutex(Memory())
+    private let profile: ProfileFiles
+    private let file: File
 
-    public init(settings: AWSSettings) { self.settings = settings }
-
-    public var place: String {
-        "profile \"\(settings.profile)\" of \(settings.credentialsFile) and \(settings.configFile)"
+    init(_ profile: ProfileFiles, _ file: File) {
+        self.profile = profile
+        self.file = file
     }
 
-    public func credentials() async throws(StoreError) -> Credentials? {
-        let stamps = [FileStamp(settings.credentialsFile), FileStamp(settings.configFile)]
-        if let known = memory.withLock({ $0.stamps == stamps ? $0.result : nil }) { return try known.get() }
-        let result = Result { () throws(StoreError) in try load() }
-        memory.withLock { $0 = Memory(stamps: stamps, result: result) }
-        return try result.get()
+    public var place: String { "profile \"\(profile.name)\" of \(path)" }
+
+    public func credentials(at time: Timestamp) async throws(StoreError) -> Credentials? { try keys() }
+
+    /// Others, if the file was written after these were read.
+    public func refused(_ credentials: Credentials) -> Bool {
+        guard let keys = (try? keys()) ?? nil else { return false }
+        return keys != credentials
     }
 
-    /// The credentials file wins over the config file (botocore's order).
-    private func load() throws(StoreError) -> Credentials? {
-        if let section = try read(settings.credentialsFile).section(settings.profile), !section.isEmpty {
-            if let credentials = try keys(of: section, in: settings.credentialsFile) { return credentials }
-        }
-        let section = try read(settings.configFile).profile(settings.profile)
-        return try keys(of: section ?? [:], in: settings.configFile)
-    }
-
-    private func read(_ path: String) throws(StoreError) -> SharedConfigFile {
-        do {
-            return try SharedConfigFile(contentsOf: path)
-        } catch {
-            throw StoreError(.noCredentials, message: error.message)
+    private var path: String {
+        switch file {
+        case .credentials: profile.credentialsFile
+        case .config: profile.configFile
         }
     }
 
-    private func keys(of section: [String: String], in path: String) throws(StoreError) -> Credentials? {
+    private func keys() throws(StoreError) -> Credentials? {
+        let content = try profile.content()
+        let section =
+            switch file {
+            case .credentials: content.credentials
+            case .config: content.config
+            }
         guard let id = section.nonEmpty("aws_access_key_id") else { return nil }
         guard let secret = section.nonEmpty("aws_secret_access_key") else {
             throw StoreError(
                 .noCredentials,
-                message: "profile \"\(settings.profile)\" in \(path) has aws_access_key_id but no aws_secret_access_key"
-            )
+                message: "profile \"\(profile.name)\" in \(path) has aws_access_key_id but no aws_secret_access_key")
         }
         return Credentials(
-            accessKeyID: id,
-            secretAccessKey: secret,
-            sessionToken: section.nonEmpty("aws_session_token")
-        )
+            accessKeyID: id, secretAccessKey: secret, sessionToken: section.nonEmpty("aws_session_token"))
     }
 }

@@ -1,4 +1,5 @@
 import ObjectStore
+import Platform
 
 /// Keys that never change: from the environment, or handed in by a test.
 public struct StaticCredentials: CredentialsProvider {
@@ -29,7 +30,7 @@ public struct StaticCredentials: CredentialsProvider {
         )
     }
 
-    public func credentials() async throws(StoreError) -> Credentials? { value }
+    public func credentials(at time: Timestamp) async throws(StoreError) -> Credentials? { value }
 }
 
 extension [String: String] {

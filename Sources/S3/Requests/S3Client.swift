@@ -53,6 +53,7 @@ final class S3Client: Sendable {
     ) async throws(StoreError) -> Value {
         var failures = 0
         var corrections = 0
+        var hasAskedForKeys = false
         var reached = progress()
         while true {
             let knownRegion = region
@@ -66,6 +67,12 @@ final class S3Client: Sendable {
                 continue
             }
             if failure.error.kind == .clockSkewed { state.withLock { $0.knowledge.forgetClock() } }
+            if !hasAskedForKeys, failure.error.kind == .badCredentials, let used = failure.credentials,
+                credentials.refused(used)
+            {
+                hasAskedForKeys = true
+                continue
+            }
             if progress() - reached >= Self.notableProgress { failures = 0 }
             reached = progress()
             failures += 1
@@ -84,6 +91,8 @@ final class S3Client: Sendable {
     private struct Failure: Error {
         var error: StoreError
         var date: Timestamp?
+        /// Those that it was signed with.
+        var credentials: Credentials?
     }
 
     private func attempt<Value>(
@@ -93,13 +102,16 @@ final class S3Client: Sendable {
     ) async -> Result<Value, Failure> {
         do {
             let signedAt = storeTime()
-            let signed = try await sign(request, region: region, time: signedAt)
+            let credentials = try await credentials(at: signedAt)
+            let signed = sign(request, region: region, time: signedAt, credentials)
             let response = try await transport.send(signed)
             if let error = ForeignAnswer.error(in: response, to: request) { return .failure(Failure(error: error)) }
             guard let error = ErrorAnswer.error(in: response) else { return .success(try read(response)) }
             let date = response.headers["date"].flatMap { CalendarTime(http: $0) }?.timestamp
             return .failure(
-                Failure(error: StoreKnowledge.diagnosed(error, date: date, signedAt: signedAt), date: date)
+                Failure(
+                    error: StoreKnowledge.diagnosed(error, date: date, signedAt: signedAt), date: date,
+                    credentials: credentials)
             )
         } catch {
             return .failure(Failure(error: explained(error)))
@@ -115,22 +127,21 @@ final class S3Client: Sendable {
         return error
     }
 
+    private func credentials(at time: Timestamp) async throws(StoreError) -> Credentials {
+        if let keys = try await credentials.credentials(at: time) { return keys }
+        throw StoreError(.noCredentials, message: "no credentials found; looked in \(credentials.place)")
+    }
+
     private func sign(
-        _ request: S3Request,
-        region: String,
-        time: Timestamp
-    ) async throws(StoreError) -> HTTPRequest {
-        guard let credentials = try await credentials.credentials() else {
-            throw StoreError(.noCredentials, message: "no credentials found; looked in \(credentials.place)")
-        }
-        let signer = RequestSigner(
+        _ request: S3Request, region: String, time: Timestamp, _ credentials: Credentials
+    ) -> HTTPRequest {
+        RequestSigner(
             address: configuration.bucketAddress(region: region),
             region: region,
             credentials: credentials,
             time: time,
             timeouts: configuration.timeouts
-        )
-        return signer.sign(request)
+        ).sign(request)
     }
 
     private func storeTime() -> Timestamp {

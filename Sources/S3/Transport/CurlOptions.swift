@@ -19,6 +19,7 @@ extension CurlHandle {
         setTrust(limits)
         // No environment variable sends these through a proxy: secrets of the machine itself are told there.
         if ProxyExemption.covers(request.url) { set(CURLOPT_PROXY, "") }
+        setRequestLimits(request)
         setMethod(request)
         setHeaders(transfer)
         note(sluice_curl_set_error_buffer(pointer, transfer.errorText))
@@ -59,6 +60,12 @@ extension CurlHandle {
         set(CURLOPT_CAINFO, bundle)
         // Else the authorities of the system would count beside it.
         note(sluice_curl_set_string(pointer, CURLOPT_CAPATH, nil))
+    }
+
+    private mutating func setRequestLimits(_ request: HTTPRequest) {
+        if let timeout = request.connectTimeout { set(CURLOPT_CONNECTTIMEOUT_MS, timeout.milliseconds) }
+        if let timeout = request.totalTimeout { set(CURLOPT_TIMEOUT_MS, timeout.milliseconds) }
+        if request.isDirect { set(CURLOPT_NOPROXY, "*") }
     }
 
     private mutating func setMethod(_ request: HTTPRequest) {

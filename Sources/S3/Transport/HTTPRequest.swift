@@ -39,6 +39,12 @@ struct HTTPRequest: Sendable {
     var bodyLimit = usualBodyLimit
     /// Given up after this long without a byte in either direction.
     var stallTimeout: Duration
+    /// Until name, TCP and TLS are settled; nil for the transport's.
+    var connectTimeout: Duration?
+    /// For all of it; nil for as long as bytes move.
+    var totalTimeout: Duration?
+    /// Never through a proxy, whatever the environment says.
+    var isDirect = false
 
     /// Whether it moves the content of objects, as against asking about them.
     var isBulk: Bool {

@@ -9,8 +9,9 @@ struct MountCommand: AsyncParsableCommand {
             Returns when the mount answers; the daemon goes on in the background and writes its log to sluice.log in \
             the state directory. What programs write is kept there until it is in the bucket, whatever happens.
 
-            Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) or \
-            from ~/.aws with AWS_PROFILE or --profile, never from the command line.
+            Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), from \
+            ~/.aws with AWS_PROFILE or --profile, from a program, a login, a web identity, the container or the \
+            instance (docs/configuration.md), never from the command line.
 
             EXAMPLES
               sluice mount s3://recordings/robot7 /data/bags

@@ -23,6 +23,8 @@ struct Settings: Equatable, Sendable {
     var networkTimeout: Duration = .seconds(10)
     /// What was written just now is sent; well below the 90 s that systemd gives a service to end.
     var stopTimeout: Duration = .seconds(10)
+    /// A mistyped bucket is told at once, unless the machine must work before it has ever had a network.
+    var mountsOffline = false
 
     var endpointURL: String?
     var region: String?
@@ -55,6 +57,7 @@ extension Settings {
         case "flush_interval": flushInterval = try Self.duration(value, 0.05...3600)
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)
         case "stop_timeout": stopTimeout = try Self.duration(value, 0...3600)
+        case "mount_offline": mountsOffline = try Self.flag(value)
         case "metadata": metadata = try Self.policy(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
         case "cache_reserve": cacheReserve = try Self.size(value)

@@ -67,12 +67,13 @@ struct Daemon: Sendable {
         return ControlClient.absolute(path)
     }
 
-    /// Nil if the bucket can be used now. As long as it cannot, a state directory that knows it is enough, unless
-    /// somebody has to put something right first.
+    /// Nil if the bucket can be used now. As long as it cannot, a state directory that knows it is enough, or the wish
+    /// to start without, unless somebody has to put something right first.
     private func probe(_ bucket: Bucket, _ statePath: String) async throws(CommandFailure) -> StoreError? {
         guard let error = await bucket.failure(within: settings.networkTimeout) else { return nil }
-        guard error.mayPass && StateDirectory.exists(at: statePath) else {
-            throw CommandFailure(StoreFactory.advice(on: error, source: source))
+        guard error.mayPass && (settings.mountsOffline || StateDirectory.exists(at: statePath)) else {
+            let offline = error.mayPass ? "; to write now and send later, mount with -o mount_offline" : ""
+            throw CommandFailure(StoreFactory.advice(on: error, source: source) + offline)
         }
         Progress.tell("warning: \(source) cannot be used now (\(error)): mounting from what is known of it")
         return error
@@ -129,7 +130,8 @@ struct Daemon: Sendable {
                 limits: CacheLimits(limit: settings.cacheLimit ?? disk.total, reserve: reserve),
                 writeback: writeback,
                 defaults: defaults, flushInterval: settings.flushInterval,
-                downloadConcurrency: settings.downloadConcurrency),
+                downloadConcurrency: settings.downloadConcurrency,
+                startsUnlisted: settings.mountsOffline && failure != nil),
             source: bucket.identity, store: bucket.store, state: state, failure: failure, time: SystemTime(),
             logger: logger)
     }

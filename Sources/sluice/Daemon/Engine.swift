@@ -18,6 +18,8 @@ final class Engine: Sendable {
         var defaults: RemoteDefaults
         var flushInterval: Duration
         var downloadConcurrency: Int
+        /// Whether the root of a bucket that was never reached lists what was made here, until the bucket is.
+        var startsUnlisted = false
     }
 
     /// Of a request, until it is asked whether the store can still be reached: longer than a store takes to answer and a
@@ -69,6 +71,7 @@ final class Engine: Sendable {
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
             defaults: settings.defaults, options: settings.fileSystem, time: time, logger: logger)
+        if settings.startsUnlisted { try Self.listRoot(journal) }
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }
         link.start(probing: store)
@@ -82,6 +85,13 @@ final class Engine: Sendable {
         await writeback.stop()
         flusher.stop()
         try journal.close()
+    }
+
+    private static func listRoot(_ journal: Journal) throws {
+        try journal.write { transaction in
+            guard try transaction.listed(.root) == nil else { return }
+            try transaction.setListed(.root, at: Timestamp(nanoseconds: 0))
+        }
     }
 
     private static func claim(_ journal: Journal, for source: String, _ state: StateDirectory) throws {

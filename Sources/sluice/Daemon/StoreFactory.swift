@@ -57,12 +57,13 @@ enum StoreFactory {
     ) throws(CommandFailure) -> Bucket {
         let configuration: S3Configuration
         let credentials: CredentialsChain
+        let aws: AWSSettings
         do {
-            let aws = try AWSSettings(environment: environment, profile: settings.profile)
+            aws = try AWSSettings(environment: environment, profile: settings.profile)
             configuration = try S3Configuration(
                 bucket: name, settings: aws, endpointURL: settings.endpointURL, region: settings.region,
                 addressing: settings.addressing.map { $0 == .path ? .path : .virtual })
-            credentials = CredentialsChain(settings: aws)
+            credentials = CredentialsChain(settings: aws, region: configuration.region)
         } catch {
             throw .usage("\(error)")
         }
@@ -72,7 +73,7 @@ enum StoreFactory {
             return Bucket(
                 store: prefix.isEmpty ? store : PrefixStore(store, prefix: prefix),
                 identity: source.description + (endpoint.map { " at \($0)" } ?? ""),
-                warnings: endpoint.map { $0.isTLS ? [] : [plainTextWarning($0)] } ?? []
+                warnings: (endpoint.map { $0.isTLS ? [] : [plainTextWarning($0)] } ?? []) + aws.warnings
             ) { () async throws(StoreError) in
                 try await store.probe(prefix: prefix)
             }
@@ -90,7 +91,9 @@ enum StoreFactory {
         let remedy =
             switch error.kind {
             case .noSuchBucket, .notFound: "create the bucket, or check its name and the endpoint"
-            case .noCredentials: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
+            case .noCredentials:
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with --profile, or see "
+                    + "docs/configuration.md for other ways"
             case .badCredentials: "check the access key and the secret key"
             case .accessDenied: "the key may not list this bucket: grant s3:ListBucket, or use another key"
             case .wrongRegion:
@@ -109,12 +112,16 @@ enum StoreFactory {
 }
 
 extension StoreError {
+    /// Refusals of keys that end by themselves and are replaced by new ones.
+    private static let temporaryCodes: Set = ["ExpiredToken", "TokenRefreshRequired"]
+
     /// Whether a bucket that was used before may be usable again without anybody putting anything right: no network
     /// or clock yet at the boot, credentials that come later, a login page in the way, a service that is down.
     var mayPass: Bool {
         switch kind {
         case .unreachable, .noCredentials, .throttled, .serverFault, .clockSkewed, .untrusted: true
-        case .notFound, .noSuchBucket, .accessDenied, .badCredentials, .wrongRegion, .preconditionFailed, .conflict,
+        case .badCredentials: Self.temporaryCodes.contains(code)
+        case .notFound, .noSuchBucket, .accessDenied, .wrongRegion, .preconditionFailed, .conflict,
             .invalidRange, .noSuchUpload, .invalidPart, .corrupted, .tooLarge, .invalidKey, .archived, .unsupported,
             .badAnswer, .localFault, .cancelled, .refused:
             false

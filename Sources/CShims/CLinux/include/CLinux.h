@@ -59,6 +59,16 @@ static inline int sluice_set_modified(int descriptor, int64_t seconds, int64_t n
 // POSIX_SPAWN_SETSID of posix_spawnattr_setflags(3).
 int sluice_spawn_setsid(void);
 
+// Starts a program, found in PATH, as the leader of a process group of its own, with default signals: standard input
+// and error are /dev/null, standard output is `output`, nothing else is inherited. 0, or an errno.
+int sluice_spawn_group(pid_t *child, char *const arguments[], char *const environment[], int output);
+
+// pipe2(2) with O_CLOEXEC.
+int sluice_pipe(int ends[2]);
+
+// Whether a child has ended; it is left to waitpid(2), so that its number stays taken.
+int sluice_wait_exited(pid_t child, int *has_exited);
+
 // The user id of the process at the other end of a Unix socket (SO_PEERCRED of unix(7)); -1 on failure.
 int64_t sluice_peer_user(int socket);
 

@@ -1,27 +1,27 @@
 /// How long to wait before the next try: exponential with full jitter, without end (AWS Architecture Blog,
 /// "Exponential Backoff And Jitter").
-struct Backoff: Equatable, Sendable {
-    var base: Duration
-    var cap: Duration
-    private(set) var failures = 0
+public struct Backoff: Equatable, Sendable {
+    public var base: Duration
+    public var cap: Duration
+    public private(set) var failures = 0
 
-    init(base: Duration = .seconds(1), cap: Duration = .seconds(60)) {
+    public init(base: Duration = .seconds(1), cap: Duration = .seconds(60)) {
         self.base = base
         self.cap = cap
     }
 
     /// Upper bound of the wait after the next failure.
-    var ceiling: Duration { failures < 32 ? min(cap, base * (1 << failures)) : cap }
+    public var ceiling: Duration { failures < 32 ? min(cap, base * (1 << failures)) : cap }
 
     /// Counts a failure; the wait before the next try lies between half the base and the growing ceiling, so that a
     /// lucky draw does not hammer a server.
-    mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
+    public mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
         let wait = max(base / 2, ceiling * Double.random(in: 0...1, using: &random))
         failures += 1
         return wait
     }
 
-    mutating func reset() {
+    public mutating func reset() {
         failures = 0
     }
 }

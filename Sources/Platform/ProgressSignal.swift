@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Counts events and wakes who waits for the next one.
-final class ProgressSignal: Sendable {
+public final class ProgressSignal: Sendable {
     private struct State {
         var count: UInt64 = 0
         var nextID: UInt64 = 0
@@ -10,9 +10,11 @@ final class ProgressSignal: Sendable {
 
     private let state = Mutex(State())
 
-    var count: UInt64 { state.withLock { $0.count } }
+    public init() {}
 
-    func fire() {
+    public var count: UInt64 { state.withLock { $0.count } }
+
+    public func fire() {
         let waiters = state.withLock { state in
             state.count += 1
             defer { state.waiters = [:] }
@@ -22,7 +24,7 @@ final class ProgressSignal: Sendable {
     }
 
     /// Returns once more than `seen` events have been counted. Throws CancellationError.
-    func wait(after seen: UInt64) async throws {
+    public func wait(after seen: UInt64) async throws {
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID

@@ -24,6 +24,8 @@ final class Reconciler: Sendable {
         var partConcurrency = 4
         /// Attributes that objects get.
         var metadata = MetadataPolicy.full
+        /// What is known of the store's conditions besides what the journal says.
+        var conditions = ConditionSupport.trusted
     }
 
     enum Outcome: Equatable, Sendable {
@@ -43,6 +45,7 @@ final class Reconciler: Sendable {
     private static let stepLimit = 12
 
     let store: any ObjectStore
+    private let conditional: ConditionalStore
     let cache: FileCache
     let settings: Settings
     let time: any TimeSource
@@ -65,7 +68,8 @@ final class Reconciler: Sendable {
         materialize: @escaping @Sendable (CachedFile) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
-        self.store = ConditionalStore(store, logger: logger)
+        conditional = Self.conditional(store, settings.conditions, cache.journal, logger)
+        self.store = conditional
         self.cache = cache
         self.settings = settings
         self.time = time
@@ -76,6 +80,27 @@ final class Reconciler: Sendable {
     }
 
     var journal: Journal { cache.journal }
+
+    /// What the store's conditions are worth.
+    var conditions: ConditionSupport { conditional.support }
+
+    private static let conditionsProperty = "conditions"
+
+    private static func conditional(
+        _ store: any ObjectStore, _ support: ConditionSupport, _ journal: Journal, _ logger: Logger
+    ) -> ConditionalStore {
+        var support = support
+        // A journal that cannot be read fails elsewhere; here it means that nothing is known.
+        let text = try? journal.read { try $0.property(conditionsProperty) }
+        if !support.isProven, let text { support = ConditionSupport(text: text) }
+        return ConditionalStore(store, support: support, logger: logger) { support in
+            do {
+                try journal.write { try $0.setProperty(conditionsProperty, support.text) }
+            } catch {
+                logger.error("recording what the store can failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
 
     static let randomToken: @Sendable () -> String = {
         var random = SystemRandomNumberGenerator()

@@ -88,7 +88,8 @@ public final class Writeback: Sendable {
                 singlePutLimit: configuration.singlePutLimit,
                 partSize: configuration.partSize,
                 partConcurrency: configuration.partConcurrency,
-                metadata: configuration.metadata
+                metadata: configuration.metadata,
+                conditions: configuration.conditions
             ),
             time: time,
             logger: logger,
@@ -260,7 +261,8 @@ extension Writeback {
             uploadBytesPerSecond: rate,
             link: link.condition,
             linkReason: link.reason,
-            errors: failures.sorted { $0.path < $1.path }
+            errors: failures.sorted { $0.path < $1.path },
+            warnings: [reconciler.conditions.warning].compactMap { $0 }
         )
     }
 }

@@ -20,6 +20,9 @@ public struct WritebackConfiguration: Sendable {
     /// Attributes that objects get.
     public var metadata = MetadataPolicy.full
 
+    /// What is known of the store's conditions, besides what the journal says.
+    public var conditions = ConditionSupport.trusted
+
     public init(host: String, defaults: RemoteDefaults) {
         self.host = host
         self.defaults = defaults

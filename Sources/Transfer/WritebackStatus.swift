@@ -23,4 +23,6 @@ public struct WritebackStatus: Equatable, Sendable {
     public var linkReason: String?
     /// The last failure of each file that did not succeed since, by path.
     public var errors: [Failure]
+    /// What this store cannot do.
+    public var warnings: [String]
 }

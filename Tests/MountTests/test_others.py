@@ -163,6 +163,33 @@ def test_check_names_keys_that_no_path_can_name(plain_bucket):
     assert '2 keys that no path can name are left alone: "a//b", "d/../x"' in result.stdout
 
 
+# Conditions
+
+
+def test_a_store_that_ignores_conditions_is_told_of_by_status_and_by_check(plain_bucket, make_mount):
+    """moto honours them on all but copies."""
+    mount = make_mount(plain_bucket).start()
+    assert mount.status()["warnings"] == []
+    (mount.path / "file").write_bytes(b"content")
+    mount.sync()
+    (warning,) = mount.status()["warnings"]
+    assert "does not honour conditions on writes (copy)" in warning
+    assert warning in sluice("status", mount.path).stdout and warning in mount.log()
+    assert plain_bucket.read("file") == b"content" and plain_bucket.keys() == ["file"]
+    mount.stop()
+    assert mount.start().status()["warnings"] == [warning], "the next mount knows it from its start"
+    result = sluice("check", plain_bucket.source, *plain_bucket.options, environment=plain_bucket.environment)
+    assert "does not honour If-None-Match on copies:" in result.stdout
+
+
+def test_a_store_that_honours_conditions_is_proven_without_a_trace(s3_bucket, make_mount):
+    mount = make_mount(s3_bucket).start()
+    (mount.path / "file").write_bytes(b"content")
+    mount.sync()
+    assert mount.status()["warnings"] == [] and s3_bucket.keys() == ["file"]
+    assert s3_bucket.read("file") == b"content"
+
+
 # Attributes
 
 

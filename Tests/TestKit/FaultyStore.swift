@@ -22,6 +22,9 @@ public final class FaultyStore: ObjectStore {
         case delay(Duration)
         /// No answer comes: the request ends when it is cancelled.
         case swallow
+        /// The connection breaks, and the request takes effect at ``FaultyStore/deliver()``, as it was sent. Of other
+        /// operations than put, copy, delete and completeUpload: nothing happens.
+        case late
 
         /// A connection that broke before the request got through.
         public static let unreachable = Fault.failBefore(.faulty)
@@ -44,6 +47,8 @@ public final class FaultyStore: ObjectStore {
         var isOffline = false
         var isSilent = false
         var refusal: StoreError?
+        var unconditional: Set<Operation> = []
+        var late: [@Sendable () async -> StoreError.Kind?] = []
         var calls: [Operation: Int] = [:]
         var gets: [Get] = []
     }
@@ -75,6 +80,23 @@ public final class FaultyStore: ObjectStore {
     public var refusal: StoreError? {
         get { state.withLock { $0.refusal } }
         set { state.withLock { $0.refusal = newValue } }
+    }
+
+    /// Of put, copy, delete and completeUpload: those whose conditions are ignored without a word.
+    public var unconditional: Set<Operation> {
+        get { state.withLock { $0.unconditional } }
+        set { state.withLock { $0.unconditional = newValue } }
+    }
+
+    /// Carries out the late requests, in order; what the store said to each, nil for a success.
+    public func deliver() async -> [StoreError.Kind?] {
+        let late = state.withLock { state in
+            defer { state.late = [] }
+            return state.late
+        }
+        var answers: [StoreError.Kind?] = []
+        for request in late { answers.append(await request()) }
+        return answers
     }
 
     /// What happens to the next calls of an operation, one fault a call; calls after the script pass.
@@ -121,7 +143,15 @@ public final class FaultyStore: ObjectStore {
     public func put(
         _ key: ObjectKey, body: any ByteSource, metadata: [String: String], condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await perform(.put) { () async throws(StoreError) in
+        let condition = effective(condition, of: .put)
+        let fault = next(.put)
+        if fault == .late {
+            let body = try MemoryByteSource(copying: body)
+            throw keep { [base] in
+                _ = try await base.put(key, body: body, metadata: metadata, condition: condition)
+            }
+        }
+        return try await suffer(fault) { () async throws(StoreError) in
             try await base.put(key, body: body, metadata: metadata, condition: condition)
         }
     }
@@ -135,7 +165,10 @@ public final class FaultyStore: ObjectStore {
     }
 
     public func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
-        try await perform(.delete) { () async throws(StoreError) in try await base.delete(key, ifMatch: ifMatch) }
+        let ifMatch = unconditional.contains(.delete) ? nil : ifMatch
+        let fault = next(.delete)
+        if fault == .late { throw keep { [base] in try await base.delete(key, ifMatch: ifMatch) } }
+        try await suffer(fault) { () async throws(StoreError) in try await base.delete(key, ifMatch: ifMatch) }
     }
 
     public func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [ObjectKey: StoreError] {
@@ -146,7 +179,15 @@ public final class FaultyStore: ObjectStore {
         from source: ObjectKey, sourceETag: ETag, to destination: ObjectKey, metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await perform(.copy) { () async throws(StoreError) in
+        let condition = effective(condition, of: .copy)
+        let fault = next(.copy)
+        if fault == .late {
+            throw keep { [base] in
+                _ = try await base.copy(
+                    from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
+            }
+        }
+        return try await suffer(fault) { () async throws(StoreError) in
             try await base.copy(
                 from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
         }
@@ -187,7 +228,14 @@ public final class FaultyStore: ObjectStore {
     public func completeMultipartUpload(
         _ key: ObjectKey, upload: UploadID, parts: [UploadedPart], condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try await perform(.completeUpload) { () async throws(StoreError) in
+        let condition = effective(condition, of: .completeUpload)
+        let fault = next(.completeUpload)
+        if fault == .late {
+            throw keep { [base] in
+                _ = try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
+            }
+        }
+        return try await suffer(fault) { () async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
         }
     }
@@ -199,6 +247,21 @@ public final class FaultyStore: ObjectStore {
     }
 
     // MARK: Faults
+
+    private func effective(_ condition: WriteCondition, of operation: Operation) -> WriteCondition {
+        unconditional.contains(operation) ? .none : condition
+    }
+
+    /// Keeps a request for ``deliver()`` and breaks its connection.
+    private func keep(_ request: @escaping @Sendable () async throws -> Void) -> StoreError {
+        state.withLock { state in
+            state.late.append {
+                do { try await request() } catch { return (error as? StoreError)?.kind }
+                return nil
+            }
+        }
+        return .faulty
+    }
 
     private func perform<Answer: Sendable>(
         _ operation: Operation, _ request: () async throws(StoreError) -> Answer
@@ -212,6 +275,7 @@ public final class FaultyStore: ObjectStore {
         switch fault {
         case .none: break
         case .failBefore(let error), .breakOff(_, let error): throw error
+        case .late: throw .faulty
         case .failAfter(let error):
             _ = try await request()
             throw error

@@ -14,6 +14,19 @@ public struct MemoryByteSource: ByteSource {
         self.init(Array(text.utf8))
     }
 
+    /// The bytes of another body as they are now.
+    init(copying body: any ByteSource) throws(StoreError) {
+        var bytes = [UInt8](repeating: 0, count: Int(body.count))
+        do {
+            try bytes.withUnsafeMutableBytes { buffer in
+                if !buffer.isEmpty { try body.read(into: buffer, at: 0) }
+            }
+        } catch {
+            throw StoreError(.localFault, message: "\(error)")
+        }
+        self.bytes = bytes
+    }
+
     public var count: Int64 { Int64(bytes.count) }
 
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {

@@ -33,8 +33,8 @@ struct BucketCheck {
         if isReadOnly { return report.add(.note, "writing was not tried") }
         guard let etag = await checkWriting(&report) else { return }
         await checkReading(etag, &report)
-        await checkConditions(&report)
         await checkCopying(&report)
+        await checkConditions(&report)
         await checkParts(&report)
         await checkDeleting(&report)
     }
@@ -77,27 +77,42 @@ struct BucketCheck {
         }
     }
 
-    /// Both must be refused with "precondition failed"; a store that ignores conditions takes them.
+    /// All must be refused with "precondition failed"; a store that ignores conditions takes them.
     private func checkConditions(_ report: inout CheckReport) async {
-        let absent = await isRefused(.ifAbsent)
-        let match = await isRefused(.ifMatch(ETag("\"00000000000000000000000000000000\"")))
-        if absent && match {
-            report.add(.good, "conditional writes work: changes by others are never overwritten unseen")
-        } else {
-            report.add(
-                .note,
-                "the store does not honour \(absent ? "If-Match" : "If-None-Match") on writes: a change that another "
-                    + "writer makes at the same moment may be overwritten"
-            )
+        let (store, key, content) = (bucket.store, key, content)
+        let other = ETag(String(repeating: "0", count: 32))
+        var ignored: [String] = []
+        if await !isRefused({ _ = try await store.put(key, body: content, metadata: [:], condition: .ifAbsent) }) {
+            ignored.append("If-None-Match on writes")
         }
+        if await !isRefused({ _ = try await store.put(key, body: content, metadata: [:], condition: .ifMatch(other)) })
+        {
+            ignored.append("If-Match on writes")
+        }
+        let isCopyRefused = await isRefused {
+            let current = try await store.head(key).etag
+            _ = try await store.copy(
+                from: key, sourceETag: current, to: key, metadata: ["sluice-check": "1"], condition: .ifAbsent)
+        }
+        if !isCopyRefused { ignored.append("If-None-Match on copies") }
+        if await !isRefused({ try await store.delete(key, ifMatch: other) }) { ignored.append("If-Match on deletions") }
+        guard !ignored.isEmpty else {
+            return report.add(.good, "conditional writes work: changes by others are never overwritten unseen")
+        }
+        report.add(
+            .note,
+            "the store does not honour \(ignored.joined(separator: ", ")): it is asked first instead, and a change that "
+                + "another writer makes at the same moment may be overwritten"
+        )
     }
 
-    private func isRefused(_ condition: WriteCondition) async -> Bool {
+    private func isRefused(_ write: () async throws -> Void) async -> Bool {
         do {
-            _ = try await bucket.store.put(key, body: content, metadata: [:], condition: condition)
+            try await write()
             return false
         } catch {
-            return error.kind == .preconditionFailed || error.kind == .conflict
+            let kind = (error as? StoreError)?.kind
+            return kind == .preconditionFailed || kind == .conflict
         }
     }
 

@@ -49,6 +49,8 @@ struct StatusReport: Codable, Equatable, Sendable {
     var link: Link
     var conflicts: [Event]
     var errors: [Event]
+    /// What this store cannot do, and what is unsafe about the connection.
+    var warnings: [String] = []
     var cache: Cache
     var rates: Rates
 }
@@ -69,6 +71,7 @@ extension StatusReport {
             "  rates     \(rate(rates.uploadBytesPerSecond)) up, \(rate(rates.downloadBytesPerSecond)) down",
         ]
         lines += uploading.map { "  uploading \($0.path)  \($0.percent) % of \(Units.text(bytes: $0.bytesTotal))" }
+        lines += warnings.map { "  warning   \($0)" }
         lines += events(conflicts, "conflict ") + events(errors, "error    ")
         return lines.map(PrintableText.line).joined(separator: "\n")
     }

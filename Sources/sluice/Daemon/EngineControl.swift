@@ -29,6 +29,7 @@ struct EngineControl: MountControl {
             conflicts: conflicts.map(Self.event),
             errors: errors.map(Self.event)
                 + writeback.errors.map { StatusReport.Event(path: $0.path, message: $0.message, time: nil) },
+            warnings: writeback.warnings,
             cache: StatusReport.Cache(
                 usedBytes: usage.used, dirtyBytes: usage.dirty, limitBytes: usage.limit),
             rates: StatusReport.Rates(

@@ -10,6 +10,9 @@ struct TextFormTests {
         #expect(decode("100%") == "100%")
         #expect(decode("%zz%4") == "%zz%4")
         #expect(decode("%41") == "A")
+        // What is no UTF-8 gets a NUL: no path can name it.
+        #expect(decode("a%FFb%00") == "a\u{FFFD}\0b\0")
+        #expect(decode("a%EF%BF%BDb") == "a\u{FFFD}b")
     }
 
     @Test func contentMD5IsBase64() {

@@ -30,6 +30,8 @@ struct Settings: Equatable, Sendable {
     var region: String?
     var profile: String?
     var addressing: Addressing?
+    /// A PEM file of the only certificates to trust. Nil: AWS_CA_BUNDLE, the profile's, the system's.
+    var caBundle: String?
     var stateDirectory: String?
     var isReadOnly = false
     var allowsOthers = false
@@ -66,6 +68,7 @@ extension Settings {
         case "endpoint_url": endpointURL = try Self.text(value)
         case "region": region = try Self.text(value)
         case "profile": profile = try Self.text(value)
+        case "ca_bundle": caBundle = try Self.text(value)
         case "path_style": choose(.path, try Self.flag(value))
         case "virtual_host": choose(.virtualHost, try Self.flag(value))
         case "state_dir": stateDirectory = try Self.text(value)

@@ -41,7 +41,7 @@ struct Daemon: Sendable {
         if disk.available <= reserve { tellOfFullDisk(disk, reserve) }
         for warning in bucket.warnings { Progress.tell("warning: \(warning)") }
         do {
-            try await serve(engine, at: mountPoint, options, statePath, termination, logger)
+            try await serve(engine, at: mountPoint, options, statePath, bucket.warnings, termination, logger)
         } catch {
             // Its parts are at work already. What went wrong first is what to tell.
             try? await engine.stop()
@@ -138,7 +138,7 @@ struct Daemon: Sendable {
     }
 
     private func serve(
-        _ engine: Engine, at mountPoint: String, _ options: MountOptions, _ statePath: String,
+        _ engine: Engine, at mountPoint: String, _ options: MountOptions, _ statePath: String, _ warnings: [String],
         _ termination: Termination, _ logger: Logger
     ) async throws {
         // What may fail for want of rights or space comes before the mount.
@@ -149,6 +149,7 @@ struct Daemon: Sendable {
             operations: engine.fileSystem, options: options, kernelCache: kernelCache, logger: logger)
         let control = EngineControl(
             engine: engine, source: options.source, mountPoint: mountPoint, stateDirectory: statePath,
+            warnings: warnings,
             onEnd: {
                 logger.notice("ending", metadata: ["reason": "sluice unmount"])
                 session.stop()

@@ -11,6 +11,7 @@ struct EngineControl: MountControl {
     let source: String
     let mountPoint: String
     let stateDirectory: String
+    let warnings: [String]
     /// Ends the mount; returns at once.
     let onEnd: @Sendable () -> Void
 
@@ -26,6 +27,7 @@ struct EngineControl: MountControl {
                 StatusReport.Upload(path: $0.path, bytesDone: $0.bytesDone, bytesTotal: $0.bytesTotal)
             },
             link: StatusReport.Link(state: writeback.link.rawValue, reason: writeback.linkReason),
+            warnings: warnings,
             conflicts: conflicts.map(Self.event),
             errors: errors.map(Self.event)
                 + writeback.errors.map { StatusReport.Event(path: $0.path, message: $0.message, time: nil) },

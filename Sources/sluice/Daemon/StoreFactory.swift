@@ -1,3 +1,4 @@
+import CLinux
 import Logging
 import ObjectStore
 import S3
@@ -55,7 +56,7 @@ enum StoreFactory {
         _ name: String, _ prefix: String, _ source: SourceURL, _ settings: Settings, _ environment: [String: String],
         _ logger: Logger
     ) throws(CommandFailure) -> Bucket {
-        let configuration: S3Configuration
+        var configuration: S3Configuration
         let credentials: CredentialsChain
         let aws: AWSSettings
         do {
@@ -67,13 +68,18 @@ enum StoreFactory {
         } catch {
             throw .usage("\(error)")
         }
+        if let bundle = settings.caBundle { configuration.caBundle = ControlClient.absolute(bundle) }
+        if let bundle = configuration.caBundle, access(bundle, R_OK) != 0 {
+            throw .usage("the certificates of ca_bundle (or AWS_CA_BUNDLE) cannot be read: \(bundle)")
+        }
         do {
             let store = try S3Store(configuration, credentials: credentials, logger: logger)
             let endpoint = configuration.endpoint
             return Bucket(
                 store: prefix.isEmpty ? store : PrefixStore(store, prefix: prefix),
                 identity: source.description + (endpoint.map { " at \($0)" } ?? ""),
-                warnings: (endpoint.map { $0.isTLS ? [] : [plainTextWarning($0)] } ?? []) + aws.warnings
+                warnings: (endpoint.map { $0.isTLS || $0.isLoopback ? [] : [plainTextWarning($0)] } ?? [])
+                    + aws.warnings
             ) { () async throws(StoreError) in
                 try await store.probe(prefix: prefix)
             }
@@ -83,7 +89,15 @@ enum StoreFactory {
     }
 
     private static func plainTextWarning(_ endpoint: S3Endpoint) -> String {
-        "\(endpoint) is not encrypted: names and contents can be read on the way"
+        "\(endpoint) is not encrypted: names and contents can be read and changed on the way; use https"
+    }
+
+    private static func trustRemedy(_ reason: String) -> String {
+        if reason.contains("not yet valid") || reason.contains("expired") {
+            return "set this machine's clock, or have the certificate renewed"
+        }
+        if reason.contains("subject name") { return "check the host name of the endpoint" }
+        return "name the file of the authority that signed the server's certificate with -o ca_bundle=FILE"
     }
 
     /// What a failed probe means and what to do about it.
@@ -100,7 +114,7 @@ enum StoreFactory {
                 "name the bucket's region with --region" + (error.region.map { " (\($0))" } ?? "")
             case .clockSkewed: "set this machine's clock"
             case .unreachable: "check the network and the endpoint"
-            case .untrusted: "the server's certificate is not trusted: set AWS_CA_BUNDLE to its authority's file"
+            case .untrusted: trustRemedy(error.message)
             case .throttled, .serverFault: "the service has a fault of its own: try again later"
             case .localFault: "check the keys and the options for stray characters"
             case .badAnswer, .refused, .unsupported, .archived, .conflict, .corrupted, .invalidKey, .invalidPart,

@@ -111,6 +111,21 @@ struct ForeignAnswerTests {
         }
     }
 
+    @Test func noRequestGoesToAnotherHost() async throws {
+        let other = try FaultServer { _, _ in FaultServer.Reply() }
+        defer { other.stop() }
+        let port = other.port
+        for status in [301, 302, 303, 307, 308] {
+            let reply = FaultServer.Reply(status: status, headers: ["Location": "http://127.0.0.1:\(port)/b/k"])
+            try await withStore(Script { _, _ in reply }.configured { $0.retry.maximumAttempts = 1 }) { store, _ in
+                for run in Self.operations.values {
+                    #expect(await storeError { try await run(store) }?.kind == .unreachable)
+                }
+            }
+        }
+        #expect(other.requests.isEmpty)
+    }
+
     @Test func aGatewaysFaultStaysAFaultOfTheServer() async throws {
         for status in [500, 502, 504] {
             let reply = FaultServer.Reply(status: status, headers: ["Content-Type": "text/html"], body: Self.page)

@@ -1,13 +1,13 @@
 """What stands in front of a store on 127.0.0.1: certificates and TLS, and a proxy that tunnels (CONNECT)."""
 
 import asyncio
+import os
 import ssl
 import subprocess
 import threading
 from datetime import datetime
 
-# Leaves the clock of openssl to a test: certificates of any time.
-FAKETIME = "faketime"
+from harness.clock import FakeClock
 
 
 class Authority:
@@ -32,11 +32,13 @@ class Authority:
         file.write_text(file.read_text() + key.read_text())
         return file
 
-    @staticmethod
-    def _request(file, key, name, start, days, more):
-        command = [FAKETIME, f"{start:%Y-%m-%d %H:%M:%S}", "openssl", "req", "-x509", "-nodes", "-subj", f"/CN={name}"]
-        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", key, "-out", file]
-        subprocess.run([*command, "-days", str(days), *more], check=True, capture_output=True, timeout=60)
+    def _request(self, file, key, name, start, days, more):
+        """`openssl` dates a certificate by its clock, which is set to `start`."""
+        clock = FakeClock(self.directory / "clock", int((start - datetime.now()).total_seconds()))
+        command = ["openssl", "req", "-x509", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", file]
+        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", str(days), *more]
+        environment = {**os.environ, **clock.environment}
+        subprocess.run(command, check=True, capture_output=True, timeout=60, env=environment)
 
 
 class _Front:

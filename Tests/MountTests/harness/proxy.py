@@ -18,6 +18,7 @@ class Proxy:
     - `swallows`: a black hole. Connections are made and what is sent is taken, and nothing goes on or comes back.
     - `resets`: the share of blocks at which the connection is reset.
     - `cut_after`: each connection is reset when the client has sent so many bytes over it.
+    - `corrupts`: a pair of byte strings of one length; the first becomes the second in what the store sends.
     - `portal`: every request is answered with a login page.
     - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
       connection is reset, and `deliver()` sends it to the store at last.
@@ -35,6 +36,7 @@ class Proxy:
         self.swallows = False
         self.resets = 0
         self.cut_after = None
+        self.corrupts = None
         self.portal = False
         self.holds = None
         self.held = []
@@ -103,6 +105,8 @@ class Proxy:
                 if is_client:
                     sent += len(block)
                     block = self._take(source, block, sent)
+                elif self.corrupts:
+                    block = block.replace(*self.corrupts)
                 time.sleep(self.delay)
                 if self.swallows or not block:
                     continue

@@ -47,8 +47,6 @@ struct StatusReport: Codable, Equatable, Sendable {
     var pending: Pending
     var uploading: [Upload]
     var link: Link
-    /// What is not as safe as it could be, such as a connection without encryption.
-    var warnings: [String] = []
     var conflicts: [Event]
     var errors: [Event]
     /// What this store cannot do, and what is unsafe about the connection.
@@ -72,7 +70,6 @@ extension StatusReport {
                 + " bucket, limit \(Units.text(bytes: cache.limitBytes))",
             "  rates     \(rate(rates.uploadBytesPerSecond)) up, \(rate(rates.downloadBytesPerSecond)) down",
         ]
-        lines += warnings.map { "  warning   \($0)" }
         lines += uploading.map { "  uploading \($0.path)  \($0.percent) % of \(Units.text(bytes: $0.bytesTotal))" }
         lines += warnings.map { "  warning   \($0)" }
         lines += events(conflicts, "conflict ") + events(errors, "error    ")

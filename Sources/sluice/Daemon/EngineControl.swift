@@ -11,6 +11,7 @@ struct EngineControl: MountControl {
     let source: String
     let mountPoint: String
     let stateDirectory: String
+    /// Of the way to the bucket; those of the store itself come with its use.
     let warnings: [String]
     /// Ends the mount; returns at once.
     let onEnd: @Sendable () -> Void
@@ -27,11 +28,10 @@ struct EngineControl: MountControl {
                 StatusReport.Upload(path: $0.path, bytesDone: $0.bytesDone, bytesTotal: $0.bytesTotal)
             },
             link: StatusReport.Link(state: writeback.link.rawValue, reason: writeback.linkReason),
-            warnings: warnings,
             conflicts: conflicts.map(Self.event),
             errors: errors.map(Self.event)
                 + writeback.errors.map { StatusReport.Event(path: $0.path, message: $0.message, time: nil) },
-            warnings: writeback.warnings,
+            warnings: warnings + writeback.warnings,
             cache: StatusReport.Cache(
                 usedBytes: usage.used, dirtyBytes: usage.dirty, limitBytes: usage.limit),
             rates: StatusReport.Rates(

@@ -103,6 +103,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "sluice", "FileSystem", "Transfer", "Cache", "S3", "ObjectStore", "Platform", "TestKit", grdb, logging,
+                system,
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "SluiceTests", dependencies: ["sluice", "ObjectStore", "Platform", "Fuse", logging, system],
             swiftSettings: strict),
     ]

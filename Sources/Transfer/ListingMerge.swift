@@ -65,19 +65,28 @@ struct ListingMerge {
         for object in page.objects {
             if object.key.string == prefix {
                 try mergeMarker(object, in: transaction)
-            } else if let name = FileName(String(object.key.string.dropFirst(prefix.count))) {
+            } else if let name = rest(of: object.key.string).flatMap(FileName.init(_:)) {
                 try mergeFile(name, object, in: transaction)
             } else {
                 unnameable += 1
             }
         }
         for common in page.commonPrefixes {
-            if let name = FileName(String(common.dropFirst(prefix.count).dropLast())) {
+            if common.utf8.last == UInt8(ascii: "/"),
+                let name = rest(of: String(Substring(common.utf8.dropLast()))).flatMap(FileName.init(_:))
+            {
                 try mergeDirectory(name, in: transaction)
             } else {
                 unnameable += 1
             }
         }
+    }
+
+    /// What stands behind the prefix, byte by byte: a mark that joins its slash belongs to the name. Nil for a key that
+    /// is elsewhere, which no store was asked for.
+    private func rest(of key: String) -> String? {
+        guard key.utf8.starts(with: prefix.utf8) else { return nil }
+        return String(Substring(key.utf8.dropFirst(prefix.utf8.count)))
     }
 
     /// After the last page: names that the bucket no longer has go.

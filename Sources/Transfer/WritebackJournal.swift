@@ -92,7 +92,7 @@ extension JournalTransaction {
     private func hasObjects(below key: ObjectKey) throws -> Bool {
         guard key.string.hasSuffix("/") else { return false }
         let next = try tombstones(after: key, limit: 1).first?.key
-        return try next?.string.hasPrefix(key.string) == true || hasRemoteKeys(withPrefix: key.string)
+        return try next?.hasPrefix(key.string) == true || hasRemoteKeys(withPrefix: key.string)
     }
 }
 

@@ -76,6 +76,14 @@ import Testing
         }
     }
 
+    @Test(arguments: ["[%", "[", "[[ ", "[]", " [\u{1}a]", "\u{FEFF}[[.", "[\u{301}a]", "[[[a]]]"])
+    func aTableWithoutANameIsRefused(_ line: String) throws {
+        try withFile("region = \"a\"\n\(line)\n") { file in
+            let text = try message { try settings(file: file) }
+            #expect(text.contains("line 2"))
+        }
+    }
+
     @Test func aFileThatIsNoTextIsRefused() throws {
         let path = FileManager.default.temporaryDirectory.path + "/sluice-\(UUID().uuidString).toml"
         try Data([0xff, 0xfe, 0]).write(to: URL(fileURLWithPath: path))

@@ -73,6 +73,16 @@ import Testing
         #expect(try names(.root) == ["new", "other"])
     }
 
+    /// A combining mark behind the slash makes one character of the two, but not one byte.
+    @Test func aNameThatBeginsWithAMarkIsKeptWhole() async throws {
+        store.set(ObjectKey("d/\u{301}x"), [1])
+        store.set(ObjectKey("d/\u{301}e/y"), [1])
+        #expect(await list(.root) == nil)
+        let directory = try #require(try inode("d")).number
+        #expect(await list(directory) == nil)
+        #expect(try names(directory) == ["\u{301}e", "\u{301}x"])
+    }
+
     @Test func whereAKeyIsAlsoAPrefixTheDirectoryTakesTheName() async throws {
         store.set(ObjectKey("a"), [1])
         store.set(ObjectKey("a-b"), [1])

@@ -16,6 +16,9 @@ struct ConfigurationFile {
     init(path: String) throws(CommandFailure) {
         self.path = path
         text = try Self.read(path)
+        if let line = Self.namelessTable(in: text) {
+            throw .usage("\(path), line \(line): a table without a name; write key = \"value\", one key a line")
+        }
         do {
             table = try TOMLTable(string: text)
         } catch let error as TOMLParseError {
@@ -62,6 +65,24 @@ struct ConfigurationFile {
             bytes += chunk
         }
         return bytes
+    }
+
+    /// The first line that begins a table whose name does not begin, counted from 1: the parser does not survive it.
+    private static func namelessTable(in text: String) -> Int? {
+        text.unicodeScalars.split(omittingEmptySubsequences: false) { $0 == "\n" }
+            .firstIndex(where: isNamelessTable).map { $0 + 1 }
+    }
+
+    /// By scalars, as a mark behind a bracket makes another character of it.
+    private static func isNamelessTable(_ line: Substring.UnicodeScalarView) -> Bool {
+        let isBlank = { (scalar: Unicode.Scalar) in scalar.properties.isWhitespace || scalar == "\u{FEFF}" }
+        var rest = line.drop(while: isBlank)
+        guard rest.popFirst() == "[" else { return false }
+        rest = rest.drop(while: isBlank)
+        if rest.first == "[" { rest = rest.dropFirst().drop(while: isBlank) }
+        return rest.first.map {
+            !($0.isASCII && ($0.properties.isAlphabetic || "0123456789_-\"'".unicodeScalars.contains($0)))
+        } ?? true
     }
 
     private func scalar(_ value: (any TOMLValueConvertible)?) -> String? {

@@ -70,7 +70,8 @@ let package = Package(
                 system,
             ],
             path: "Tests/WorldKit", swiftSettings: strict),
-        .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestKit", system], swiftSettings: strict),
+        .testTarget(
+            name: "PlatformTests", dependencies: ["Platform", "TestKit", "CLinux", system], swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "Platform", "TestKit", system],
             swiftSettings: strict),

@@ -34,8 +34,11 @@ final class CacheFixture {
 
     /// What a new process finds after this one was killed: a copy of the files as they are, as this process holds
     /// the journal's lock.
-    func reopen() throws {
+    ///
+    /// - Parameter damage: what happens to the files in between.
+    func reopen(after damage: (_ directory: TemporaryDirectory) throws -> Void = { _ in }) throws {
         directory = try copied()
+        try damage(directory)
         (journal, cache) = try Self.open(directory, limits, time, boot)
     }
 

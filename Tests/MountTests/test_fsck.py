@@ -272,3 +272,20 @@ def test_a_directory_that_cannot_be_written_is_examined(copy, tmp_path):
     finally:
         subprocess.run(["umount", image], check=True)
         shutil.rmtree(image, ignore_errors=True)
+
+
+def test_what_a_daemon_keeps_is_for_its_user_alone_whatever_the_umask_and_never_in_a_core_file(file_bucket, make_mount):
+    former = os.umask(0)
+    try:
+        mount = make_mount(file_bucket, "-o", "upload_delay=1h").start()
+    finally:
+        os.umask(former)
+    (mount.path / "file").write_bytes(b"private")
+    assert mount.state.stat().st_mode & 0o777 == 0o700
+    kept = [path for path in mount.state.rglob("*")]
+    assert {"journal.db", "journal.db-wal", "lock", "control.sock", "sluice.log", "data"} <= {path.name for path in kept}
+    for path in kept:
+        assert path.lstat().st_mode & 0o077 == 0, f"{path} is open to others"
+    limits = open(f"/proc/{mount.pid}/limits").read().splitlines()
+    (core,) = (line.split()[4:6] for line in limits if line.startswith("Max core file size"))
+    assert core == ["0", "0"]

@@ -52,8 +52,9 @@ enum CredentialsTargets {
 
     private static let commands = FuzzTarget(name: "commands", words: ["'", "\"", "\\", " ", "$(", "`", ";"]) { input in
         guard let words = CommandWords.split(String(decoding: input, as: UTF8.self)) else { return }
-        let quoted = words.map {
-            "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        let quoted = words.map { word in
+            let pieces = word.unicodeScalars.split(separator: "'", omittingEmptySubsequences: false).map(String.init)
+            return "'" + pieces.joined(separator: "'\\''") + "'"
         }
         try require(CommandWords.split(quoted.joined(separator: " ")) == words, "\(words) become others")
     }

@@ -105,7 +105,8 @@ struct ProcessCredentialsTests {
         arguments: [
             ("a b  c", ["a", "b", "c"]), (#"a "b c" d"#, ["a", "b c", "d"]), ("a 'b \"c' ''", ["a", "b \"c", ""]),
             (#"a\ b "c\"d" "e\f""#, ["a b", "c\"d", "e\\f"]), ("'a'\"b\"c", ["abc"]), ("", []),
-            ("$(x) `y` ; z|w", ["$(x)", "`y`", ";", "z|w"]), ("'open", nil), ("end\\", nil), ("\"", nil),
+            ("'\u{301}a b'", ["\u{301}a b"]), ("$(x) `y` ; z|w", ["$(x)", "`y`", ";", "z|w"]), ("'open", nil),
+            ("end\\", nil), ("\"", nil),
         ] as [(String, [String]?)])
     func commandsAreSplitIntoWords(_ command: String, _ words: [String]?) {
         #expect(CommandWords.split(command) == words)

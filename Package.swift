@@ -60,9 +60,10 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .target(name: "CScheduler", path: "Tests/CScheduler"),
         .target(
-            name: "TestKit", dependencies: ["Platform", "ObjectStore", "CLinux", system], path: "Tests/TestKit",
-            swiftSettings: strict),
+            name: "TestKit", dependencies: ["Platform", "ObjectStore", "CLinux", "CScheduler", sqlite, system],
+            path: "Tests/TestKit", swiftSettings: strict),
         .target(
             name: "WorldKit",
             dependencies: [
@@ -96,6 +97,10 @@ let package = Package(
             dependencies: [
                 "FileSystem", "Transfer", "Cache", "ObjectStore", "Platform", "TestKit", "WorldKit", system,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: ["Transfer", "Cache", "ObjectStore", "Platform", "TestKit", "WorldKit", system],
             swiftSettings: strict),
         .testTarget(
             name: "FuseTests",

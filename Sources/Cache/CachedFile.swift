@@ -11,6 +11,7 @@ import SystemPackage
 public final class CachedFile: Sendable {
     public let inode: InodeNumber
     let file: any DiskFile
+    private let disk: any Disk
     private let journal: Journal
     private let time: any TimeSource
     private let state: Mutex<State>
@@ -27,14 +28,25 @@ public final class CachedFile: Sendable {
         var base: RemoteObject?
         /// Nil when every byte is local.
         var log: RangeLog?
+        /// Whether bytes, the size or the name may be lost by a power cut.
         var isUnsynced = false
+        var hasUnsyncedName = false
+        /// Bytes from the start that are on the disk for good. The row of a dirty file says no more than that: a data file
+        /// that is shorter has lost something.
+        var durableSize: Int64
+        /// Raised when the file is cut.
+        var cuts: UInt64 = 0
         /// An earlier sync failed: bytes that were acknowledged may be gone from the disk.
         var syncError: Errno?
     }
 
-    init(inode: InodeNumber, file: any DiskFile, journal: Journal, time: any TimeSource, state: sending State) {
+    init(
+        inode: InodeNumber, file: any DiskFile, disk: any Disk, journal: Journal, time: any TimeSource,
+        state: sending State
+    ) {
         self.inode = inode
         self.file = file
+        self.disk = disk
         self.journal = journal
         self.time = time
         self.state = Mutex(state)
@@ -50,12 +62,16 @@ public final class CachedFile: Sendable {
 
     public var isDirty: Bool { state.withLock { $0.isDirty } }
 
-    /// Hands the file's status to `commit`, which writes it into the journal and may call nothing else: no change
-    /// comes between the two.
-    func withStatus<Value>(
-        _ commit: (_ size: Int64, _ modified: Timestamp, _ isDirty: Bool) throws -> Value
-    ) rethrows -> Value {
-        try state.withLock { try commit($0.size, $0.modified, $0.isDirty) }
+    /// Hands what the row shall say of the file to `commit`, which writes it into the journal and may call nothing else:
+    /// no change comes between the two. `allocated`: bytes on the disk.
+    func withEnd<Value>(allocated: Int64, _ commit: (FileEnd) throws -> Value) rethrows -> Value {
+        try state.withLock { state in
+            try commit(
+                FileEnd(
+                    size: state.size, durableSize: state.isDirty ? min(state.size, state.durableSize) : state.size,
+                    modified: state.modified, isDirty: state.isDirty, allocated: allocated,
+                    syncError: state.syncError))
+        }
     }
 
     public var allocatedBytes: Int64 { (try? file.status().allocated) ?? 0 }
@@ -92,9 +108,15 @@ extension CachedFile {
     /// Cuts or extends the file; what is added reads as zeros.
     public func truncate(to size: Int64) throws {
         try state.withLock { state in
+            // Nothing is left of the bytes that a failed sync may have lost.
+            if size == 0 { state.syncError = nil }
             try beginChange(&state)
             defer { state.changes += 1 }
-            if size < state.size { try record(.limit(size), &state) }
+            if size < state.durableSize { try journalCut(to: size, &state) }
+            if size < state.size {
+                state.cuts += 1
+                try record(.limit(size), &state)
+            }
             try system("truncating a data file") { () throws(Errno) in try file.truncate(to: size) }
             state.size = size
             state.modified = time.wall
@@ -126,12 +148,45 @@ extension CachedFile {
 
     private func beginChange(_ state: inout State) throws {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
-        if !state.isDirty {
-            try journal.write { try $0.markContentPending(inode) }
-            state.isDirty = true
-        }
+        if !state.isDirty { try beginDirt(&state) }
         state.changes += 1
         state.isUnsynced = true
+    }
+
+    /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
+    /// counts, and the journal before new bytes can reach the disk: else a power cut would leave these as the object's.
+    private func beginDirt(_ state: inout State) throws {
+        if state.isUnsynced {
+            do throws(Errno) {
+                try synchronizeName(of: &state)
+                try file.synchronize()
+                if let end = state.log?.end { try state.log?.markSynced(before: end) }
+            } catch {
+                state.syncError = error
+                throw CacheError.system(error, during: "syncing a data file")
+            }
+        }
+        state.durableSize = state.size
+        try journal.write { try $0.markContentPending(inode) }
+        try journal.synchronize()
+        state.isDirty = true
+    }
+
+    /// The row promises less before the data file holds less.
+    private func journalCut(to size: Int64, _ state: inout State) throws {
+        try journal.write { transaction in
+            guard var inode = try transaction.inode(inode), inode.size > size else { return }
+            inode.size = size
+            try transaction.updateSizeAndTimes(of: inode)
+        }
+        try journal.synchronize()
+        state.durableSize = size
+    }
+
+    private func synchronizeName(of state: inout State) throws(Errno) {
+        guard state.hasUnsyncedName else { return }
+        try disk.synchronizeDirectory(FileCache.shardName(inode))
+        state.hasUnsyncedName = false
     }
 
     private func endWrite(_ state: inout State, _ range: Range<Int64>) {
@@ -269,23 +324,31 @@ extension CachedFile {
 // MARK: Durability
 
 extension CachedFile {
-    /// Makes all bytes written before the call survive a power cut. A failure is remembered: what was acknowledged
-    /// may be gone, and no later success may hide that.
+    /// Makes the name and all bytes written before the call survive a power cut. A failure is remembered: what was
+    /// acknowledged may be gone, and no later success may hide that.
     public func synchronize() throws(CacheError) {
-        let (needed, logEnd) = state.withLock { state in
+        let moment = state.withLock { state -> (isNeeded: Bool, size: Int64, cuts: UInt64, logEnd: Int64?) in
             defer { state.isUnsynced = false }
-            return (state.isUnsynced || state.syncError != nil, state.log?.end)
+            return (state.isUnsynced || state.syncError != nil, state.size, state.cuts, state.log?.end)
         }
-        guard needed else { return }
+        guard moment.isNeeded else { return }
         do throws(Errno) {
             if let errno = state.withLock({ $0.syncError }) { throw errno }
+            try state.withLock { state throws(Errno) in try synchronizeName(of: &state) }
             try file.synchronize()
-            if let logEnd { try markSynced(before: logEnd) }
+            if let logEnd = moment.logEnd { try markSynced(before: logEnd) }
         } catch {
             state.withLock { $0.syncError = error }
             throw .system(error, during: "syncing a data file")
         }
+        state.withLock { state in
+            // One that was cut meanwhile may be shorter.
+            if state.cuts == moment.cuts { state.durableSize = max(state.durableSize, moment.size) }
+        }
     }
+
+    /// A sync of the file failed before it was closed and opened again.
+    func resume(after syncError: Errno) { state.withLock { $0.syncError = syncError } }
 
     private func markSynced(before offset: Int64) throws(Errno) {
         try state.withLock { state throws(Errno) in try state.log?.markSynced(before: offset) }

@@ -30,8 +30,10 @@ public final class FileCache: Sendable {
         var idle: Set<InodeNumber> = []
         /// Disk bytes of data files that are not open.
         var closedBytes: Int64 = 0
-        /// Written or filled, closed, and not synced yet.
-        var unsynced: Set<InodeNumber> = []
+        /// Written or filled, closed, and not synced yet: what they became. Their rows say less until the next flush.
+        var unsettled: [InodeNumber: FileEnd] = [:]
+        /// Closed files of which a sync failed.
+        var failed: [InodeNumber: Errno] = [:]
         /// When files were last opened, not journaled yet.
         var lastUsed: [InodeNumber: Timestamp] = [:]
         /// Inodes without names whose rows and data are to go once they are closed.
@@ -80,10 +82,13 @@ extension FileCache {
             guard let inode = try journal.inode(number) else {
                 throw CacheError.system(.staleNFSFileHandle, during: "opening inode \(number)")
             }
-            let file = try open(inode)
+            let end = table.unsettled[number]
+            let file = try open(inode, unsettled: end, syncError: table.failed[number])
+            table.unsettled[number] = nil
+            table.failed[number] = nil
             table.open[number] = Table.Opened(file: file, references: 1)
             if forWriting { writers.add(number) }
-            table.closedBytes -= inode.localBytes
+            table.closedBytes -= end?.allocated ?? inode.localBytes
             table.lastUsed[number] = time.wall
             return file
         }
@@ -93,7 +98,7 @@ extension FileCache {
     public func acquireNew(_ inode: Inode, forWriting: Bool) throws -> CachedFile {
         try table.withLock { table in
             do {
-                let file = try assemble(inode, disk.open(Self.dataName(inode.number), .truncated), size: 0)
+                let file = try assemble(inode, disk.open(Self.dataName(inode.number), .truncated), size: 0, isNew: true)
                 table.open[inode.number] = Table.Opened(file: file, references: 1)
                 if forWriting { writers.add(inode.number) }
                 return file
@@ -123,6 +128,12 @@ extension FileCache {
         table.withLock { $0.open[number]?.file }
     }
 
+    /// Size in bytes and time of the last change of a file whose row may not say them yet.
+    public func status(of number: InodeNumber) -> (size: Int64, modified: Timestamp)? {
+        let (file, end) = table.withLock { ($0.open[number]?.file, $0.unsettled[number]) }
+        return file?.status ?? end.map { ($0.size, $0.modified) }
+    }
+
     /// Open files with bytes that only the object at `key` has.
     public func partialFiles(of key: ObjectKey) -> [InodeNumber] {
         let open = table.withLock { $0.open.values.map(\.file) }
@@ -141,20 +152,22 @@ extension FileCache {
     /// call nothing but the journal. What is local of the file stays local.
     public func rebase(_ number: InodeNumber, on object: RemoteObject, commit: () throws -> Void) throws {
         try table.withLock { table in
-            guard let file = try table.open[number]?.file ?? openPartial(number) else { return try commit() }
+            guard let file = try table.open[number]?.file ?? openPartial(number, table) else { return try commit() }
             try file.rebase(on: object, commit: commit)
         }
     }
 
     /// A file that is not open, if it has a range log.
-    private func openPartial(_ number: InodeNumber) throws -> CachedFile? {
+    private func openPartial(_ number: InodeNumber, _ table: borrowing Table) throws -> CachedFile? {
         guard let inode = try journal.inode(number), inode.local == .partial else { return nil }
-        return try open(inode)
+        return try open(inode, unsettled: table.unsettled[number], syncError: table.failed[number])
     }
 
-    private func open(_ inode: Inode) throws -> CachedFile {
+    private func open(_ inode: Inode, unsettled: FileEnd?, syncError: Errno?) throws -> CachedFile {
         do {
-            return try inode.local == .none ? create(inode) : openExisting(inode)
+            let file = try inode.local == .none ? create(inode) : openExisting(inode, unsettled)
+            if let syncError { file.resume(after: syncError) }
+            return file
         } catch Errno.structureNeedsCleaning {
             throw CacheError.corrupt(
                 "the bytes of inode \(inode.number): \(Self.text(.structureNeedsCleaning)); \(Self.dataName(inode.number))"
@@ -174,15 +187,18 @@ extension FileCache {
         let file = try disk.open(Self.dataName(inode.number), .truncated)
         try file.truncate(to: inode.size)
         try journal.write { try $0.update(inode) }
-        return try assemble(inode, file, size: inode.size)
+        return try assemble(inode, file, size: inode.size, isNew: true)
     }
 
-    private func openExisting(_ inode: Inode) throws -> CachedFile {
+    private func openExisting(_ inode: Inode, _ unsettled: FileEnd?) throws -> CachedFile {
         do {
             let file = try disk.open(Self.dataName(inode.number), .existing)
             let size = try file.status().size
+            if inode.pending.contains(.content), size < inode.size {
+                throw CacheError.corrupt("the data file of inode \(inode.number): \(Self.tooShort(size, inode))")
+            }
             if size == inode.size || inode.pending.contains(.content) {
-                return try assemble(inode, file, size: size)
+                return try assemble(inode, file, size: size, unsettled)
             }
             logger.warning(
                 "cached bytes have the wrong size and are fetched again",
@@ -197,7 +213,9 @@ extension FileCache {
         return try create(inode)
     }
 
-    private func assemble(_ inode: Inode, _ file: any DiskFile, size: Int64) throws -> CachedFile {
+    private func assemble(
+        _ inode: Inode, _ file: any DiskFile, size: Int64, _ unsettled: FileEnd? = nil, isNew: Bool = false
+    ) throws -> CachedFile {
         var extents = FileExtents.complete
         var log: RangeLog?
         if inode.local == .partial, let remote = inode.remote {
@@ -206,10 +224,12 @@ extension FileCache {
                 Self.rangeLogName(inode.number), on: disk, version: remote.etag, boot: boot, extents: &extents)
             extents.apply(.limit(size))
         }
+        let isUnsynced = isNew || unsettled != nil
         return CachedFile(
-            inode: inode.number, file: file, journal: journal, time: time,
+            inode: inode.number, file: file, disk: disk, journal: journal, time: time,
             state: CachedFile.State(
-                size: size, modified: inode.modified, isDirty: inode.pending.contains(.content), extents: extents,
-                base: inode.remote, log: log))
+                size: size, modified: unsettled?.modified ?? inode.modified,
+                isDirty: inode.pending.contains(.content), extents: extents, base: inode.remote, log: log,
+                isUnsynced: isUnsynced, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)))
     }
 }

@@ -80,18 +80,22 @@ extension FileCache {
         var batch: Int64
         repeat {
             batch = 0
+            var evicted: [InodeNumber] = []
             for candidate in try journal.read({ try $0.evictable(limit: 1000) }) where freed + batch < bytes {
-                batch += try evict(candidate.number)
+                guard let count = try giveUp(candidate.number) else { continue }
+                evicted.append(candidate.number)
+                batch += count
             }
+            try removeEvicted(evicted)
             freed += batch
         } while batch > 0 && freed < bytes
         if freed > 0 { logger.info("evicted", metadata: ["bytes": "\(freed)"]) }
     }
 
-    /// Bytes freed; 0 if the file is in use or not wholly in the bucket.
-    private func evict(_ number: InodeNumber) throws -> Int64 {
+    /// Bytes that the data file takes, which the journal gives up; nil if it is in use or not wholly in the bucket.
+    private func giveUp(_ number: InodeNumber) throws -> Int64? {
         try table.withLock { table in
-            guard table.open[number] == nil else { return 0 }
+            guard table.open[number] == nil else { return nil }
             let freed = try journal.write { transaction -> Int64? in
                 guard var inode = try transaction.inode(number), inode.local != .none, inode.pending.isEmpty,
                     inode.remote != nil
@@ -102,11 +106,23 @@ extension FileCache {
                 try transaction.update(inode)
                 return bytes
             }
-            guard let freed else { return 0 }
-            table.closedBytes -= freed
-            table.unsynced.remove(number)
-            try removeData(of: number)
+            guard let freed else { return nil }
+            table.closedBytes -= table.unsettled.removeValue(forKey: number)?.allocated ?? freed
             return freed
+        }
+    }
+
+    /// Once it is durable that the journal has given them up: before, a power cut could bring back rows that say that the
+    /// bytes are here and nowhere else.
+    private func removeEvicted(_ numbers: [InodeNumber]) throws {
+        guard !numbers.isEmpty else { return }
+        try journal.synchronize()
+        for number in numbers {
+            try table.withLock { table in
+                // Opened again, it has a new data file.
+                guard table.open[number] == nil, let row = try journal.inode(number), row.local == .none else { return }
+                try removeData(of: number)
+            }
         }
     }
 }

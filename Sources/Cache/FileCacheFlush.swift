@@ -9,43 +9,56 @@ extension FileCache {
 
     /// Makes a file's bytes, its name and all journaled before survive a power cut.
     public func synchronize(_ file: CachedFile) throws {
-        try synchronizeBytes(of: [file])
-        try settle(file, allocated: file.allocatedBytes)
+        try makeDurable(file)
         try journal.synchronize()
+    }
+
+    /// Makes a file's bytes and its data file's name survive a power cut, and has the journal say so.
+    public func makeDurable(_ file: CachedFile) throws {
+        try file.synchronize()
+        try settle(file)
     }
 
     /// The work of the flush timer: makes all that was acknowledged before survive a power cut, brings rows up to
     /// the bytes, and removes what nobody needs. Call it from one thread, every `flush_interval`.
     ///
-    /// Everything is tried; the first error is thrown at the end.
+    /// The order is that of docs/state-directory.md: bytes and names of data files, then rows that rely on them, then the
+    /// removal of what no row needs any more. Everything is tried; the first error is thrown at the end.
     public func flush() throws {
         var failure: (any Error)?
         func attempt(_ work: () throws -> Void) {
             do { try work() } catch { failure = failure ?? error }
         }
         attempt { try closeIdle() }
-        let (files, others) = holdUnsynced()
-        attempt { try synchronizeBytes(of: files, andClosed: others) }
-        attempt { try journalProgress(of: files) }
-        for file in files { release(file) }
+        var unsynced = holdUnsynced()
+        attempt { try synchronizeBytes(of: &unsynced) }
+        attempt { try journalProgress(of: unsynced) }
+        for file in unsynced.held { release(file) }
+        attempt { try journal.synchronize() }
         attempt { try removeDoomed() }
         attempt { try reportDamagedRows() }
-        attempt { try journal.synchronizeIfNeeded() }
         attempt { try journal.checkpoint() }
         attempt { try evictOverLimit() }
         if let failure { throw failure }
     }
 
-    /// Files written or filled since the last flush, each with a reference, and the count of those that are closed
-    /// and too many to be opened again: a sync of the whole disk serves them.
-    private func holdUnsynced() -> (held: [CachedFile], closed: Int) {
+    /// What was written or filled since the last flush.
+    private struct Unsynced {
+        /// Each with a reference.
+        var held: [CachedFile]
+        /// Closed, and too many to be opened again: a sync of the whole disk serves them.
+        var closed: [InodeNumber: FileEnd]
+
+        var count: Int { held.count + closed.count }
+    }
+
+    private func holdUnsynced() -> Unsynced {
         let (open, closed) = table.withLock { table in
-            defer { table.unsynced = [] }
             let open = table.open.values.filter { $0.file.isUnsynced || $0.file.becameComplete }.map(\.file.inode)
-            return (open, table.unsynced.subtracting(open))
+            return (open, table.unsettled)
         }
-        let opensAgain = closed.count <= Self.fileSyncLimit
-        return (hold(open + (opensAgain ? Array(closed) : [])), opensAgain ? 0 : closed.count)
+        let opensAgain = open.count + closed.count <= Self.fileSyncLimit
+        return Unsynced(held: hold(open + (opensAgain ? Array(closed.keys) : [])), closed: opensAgain ? [:] : closed)
     }
 
     private func hold(_ numbers: [InodeNumber]) -> [CachedFile] {
@@ -53,7 +66,8 @@ extension FileCache {
             do {
                 return try acquire(number)
             } catch CacheError.system(.staleNFSFileHandle, _) {
-                return nil  // deleted since
+                table.withLock { $0.unsettled[number] = nil }  // deleted since
+                return nil
             } catch {
                 logger.error("cannot open a file to sync it", metadata: ["ino": "\(number)", "error": "\(error)"])
                 return nil
@@ -61,36 +75,54 @@ extension FileCache {
         }
     }
 
-    private func synchronizeBytes(of files: [CachedFile], andClosed others: Int = 0) throws {
-        guard !files.isEmpty || others > 0 else { return }
-        do {
-            if files.count + others > Self.fileSyncLimit {
+    private func synchronizeBytes(of unsynced: inout Unsynced) throws {
+        var failure: (any Error)?
+        if unsynced.count > Self.fileSyncLimit {
+            do {
                 try disk.synchronizeAll()
-            } else {
-                for shard in Set(files.map { Self.shardName($0.inode) }) {
-                    try disk.synchronizeDirectory(shard)
-                }
+            } catch {
+                // It does not say whose bytes were lost: each file is asked.
+                failure = CacheError.system(error, during: "syncing the state directory")
+                unsynced.held += hold(Array(unsynced.closed.keys))
+                unsynced.closed = [:]
             }
-        } catch {
-            throw CacheError.system(error, during: "syncing the state directory")
         }
         // After a sync of the whole disk these find nothing to write.
-        for file in files { try file.synchronize() }
+        for file in unsynced.held {
+            do { try file.synchronize() } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 
-    private func journalProgress(of files: [CachedFile]) throws {
+    private func journalProgress(of unsynced: Unsynced) throws {
         let lastUsed = table.withLock { table in
             defer { table.lastUsed = [:] }
             return table.lastUsed
         }
-        let complete = files.filter(\.becameComplete)
-        for file in files { try settle(file, allocated: file.allocatedBytes) }
+        let complete = unsynced.held.filter(\.becameComplete)
+        for file in unsynced.held { try settle(file) }
+        try settleClosed(unsynced.closed)
         guard !complete.isEmpty || !lastUsed.isEmpty else { return }
         try journal.write { transaction in
             for file in complete { try markComplete(file.inode, in: transaction) }
             for (number, time) in lastUsed { try transaction.setLastUsed(time, of: number) }
         }
         for file in complete { file.forgetLog() }
+    }
+
+    /// Files that were synced while closed, and have not been opened since.
+    private func settleClosed(_ closed: [InodeNumber: FileEnd]) throws {
+        guard !closed.isEmpty else { return }
+        try table.withLock { table in
+            let same = closed.filter { table.unsettled[$0.key] == $0.value }
+            let ends = same.map { number, end in
+                var end = end
+                end.durableSize = end.size
+                return (number: number, end: end)
+            }
+            try settle(ends)
+            for number in same.keys { table.unsettled[number] = nil }
+        }
     }
 
     private func markComplete(_ number: InodeNumber, in transaction: JournalTransaction) throws {
@@ -114,13 +146,28 @@ extension FileCache {
                 return inode
             }
         }
-        table.withLock { $0.closedBytes -= rows.reduce(0) { $0 + $1.localBytes } }
+        table.withLock { table in
+            for row in rows {
+                table.closedBytes -= table.unsettled[row.number]?.allocated ?? row.localBytes
+                table.unsettled[row.number] = nil
+                table.failed[row.number] = nil
+            }
+        }
         try removeDiscarded(rows.map(\.number))
     }
 
-    /// Removes data files whose inodes the journal has given up.
+    /// Removes data files whose inodes the journal has given up, once that is durable: else a power cut would leave rows
+    /// without their data.
     func removeDiscarded(_ numbers: [InodeNumber]) throws {
+        guard !numbers.isEmpty else { return }
+        try journal.synchronize()
         for number in numbers { try removeData(of: number) }
+        // The journal must not forget what a power cut could still bring back.
+        do {
+            for shard in Set(numbers.map(Self.shardName)) { try disk.synchronizeDirectory(shard) }
+        } catch {
+            throw CacheError.system(error, during: "syncing the state directory")
+        }
         try journal.write { transaction in
             for number in numbers { try transaction.dataDiscarded(of: number) }
         }

@@ -1,4 +1,5 @@
 import Platform
+import SystemPackage
 
 // MARK: Idle files
 
@@ -38,12 +39,18 @@ extension FileCache {
     private func close(_ files: [CachedFile], _ table: inout Table) throws {
         var ends: [(number: InodeNumber, end: FileEnd)] = []
         for file in files {
-            let allocated = file.allocatedBytes
+            let end = file.withEnd(allocated: file.allocatedBytes) { $0 }
             table.open[file.inode] = nil
-            table.closedBytes += allocated
-            if file.isUnsynced || file.becameComplete { table.unsynced.insert(file.inode) }
-            ends.append((file.inode, file.end(allocated: allocated)))
+            table.closedBytes += end.allocated
+            table.failed[file.inode] = end.syncError
+            if file.isUnsynced || file.becameComplete { table.unsettled[file.inode] = end }
+            ends.append((file.inode, end))
         }
+        try settle(ends)
+    }
+
+    /// Brings rows up to what is on the disk.
+    func settle(_ ends: [(number: InodeNumber, end: FileEnd)]) throws {
         let outdated = try ends.filter { number, end in
             try journal.inode(number).map { $0 != $0.settled(end) } ?? false
         }
@@ -53,10 +60,9 @@ extension FileCache {
         }
     }
 
-    /// Brings the row of a file up to its bytes.
-    func settle(_ file: CachedFile, allocated: Int64) throws {
-        try file.withStatus { size, modified, isDirty in
-            let end = FileEnd(size: size, modified: modified, isDirty: isDirty, allocated: allocated)
+    /// Brings the row of a file up to its bytes that are on the disk.
+    func settle(_ file: CachedFile) throws {
+        try file.withEnd(allocated: file.allocatedBytes) { end in
             guard let row = try journal.inode(file.inode), row != row.settled(end) else { return }
             try journal.write { try $0.settle(file.inode, end) }
         }
@@ -64,19 +70,17 @@ extension FileCache {
 }
 
 /// What the bytes of a file became.
-struct FileEnd {
+struct FileEnd: Equatable, Sendable {
     /// Bytes.
     var size: Int64
+    /// What the row may say of it: of a dirty file, the bytes that are on the disk for good.
+    var durableSize: Int64
     var modified: Timestamp
     var isDirty: Bool
     /// Bytes on the disk.
     var allocated: Int64
-}
-
-extension CachedFile {
-    fileprivate func end(allocated: Int64) -> FileEnd {
-        withStatus { FileEnd(size: $0, modified: $1, isDirty: $2, allocated: allocated) }
-    }
+    /// A sync failed.
+    var syncError: Errno?
 }
 
 extension JournalTransaction {
@@ -89,7 +93,7 @@ extension JournalTransaction {
 extension Inode {
     func settled(_ end: FileEnd) -> Inode {
         var inode = self
-        inode.size = end.size
+        inode.size = end.durableSize
         inode.localBytes = end.allocated
         if inode.modified != end.modified {
             inode.modified = end.modified

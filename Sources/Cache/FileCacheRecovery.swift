@@ -8,10 +8,15 @@ extension FileCache {
     /// is removed: data that no row explains goes to `quarantine/`.
     ///
     /// Opens no data file: there may be hundreds of thousands.
+    ///
+    /// What the former process left in the kernel's memory becomes durable with the first flush. The journal at once:
+    /// what is removed here must stay unneeded.
     func recover() throws {
         try makeDirectories()
+        try journal.synchronize()
+        let isSameBoot = try beginBoot()
         try finishRemovals()
-        try settleDirtyFiles()
+        try settleDirtyFiles(isSameBoot: isSameBoot)
         try checkDataFiles()
         try reportDamagedRows()
         let bytes = try journal.read { try $0.localBytes() }
@@ -22,7 +27,11 @@ extension FileCache {
         do {
             try disk.makeDirectory("quarantine")
             try disk.makeDirectory("data")
-            for shard in 0..<UInt64(256) { try disk.makeDirectory(Self.shardName(InodeNumber(rawValue: shard))) }
+            let names = (0..<UInt64(256)).map { Self.shardName(InodeNumber(rawValue: $0)) }
+            let present = Set(try disk.names(in: "data").map { "data/" + $0 })
+            for name in names where !present.contains(name) { try disk.makeDirectory(name) }
+            try disk.synchronizeDirectory("data")
+            try disk.synchronizeDirectory(".")
         } catch .notDirectory {
             throw CacheError.corrupt("data is no directory: \(Self.misplaced)")
         } catch {
@@ -34,6 +43,16 @@ extension FileCache {
     }
 
     private static let misplaced = "move what is there to another place, and bring back what was there before"
+
+    /// Whether the machine has not been started anew since the former process.
+    private func beginBoot() throws -> Bool {
+        let now = "\(boot.high) \(boot.low)"
+        return try journal.write { transaction in
+            if try transaction.property("boot") == now { return true }
+            try transaction.setProperty("boot", now)
+            return false
+        }
+    }
 
     private func finishRemovals() throws {
         let discarded = try journal.write { transaction in
@@ -50,9 +69,12 @@ extension FileCache {
         try removeDiscarded(discarded)
     }
 
-    /// Sizes and times of files that were written when the process died.
-    private func settleDirtyFiles() throws {
-        try journal.write { transaction in
+    /// Sizes and times of files that were written when the process died. In the same boot, what they are is in the
+    /// kernel's memory for a part, and stays unsettled until it is synced. After a start of the machine it is what is on
+    /// the disk, but for times, which no sync of bytes makes durable: the row's count.
+    private func settleDirtyFiles(isSameBoot: Bool) throws {
+        let unsettled = try journal.write { transaction in
+            var unsettled: [InodeNumber: FileEnd] = [:]
             var reports = DamageReports(time: time.wall)
             for inode in try transaction.unsentFiles() {
                 let status: DiskFileStatus
@@ -64,12 +86,22 @@ extension FileCache {
                     try reports.add("its unsent bytes cannot be read: \(Self.text(error))", inode, transaction)
                     continue
                 }
-                let settled = inode.settled(
-                    FileEnd(size: status.size, modified: status.modified, isDirty: true, allocated: status.allocated))
+                guard status.size >= inode.size else {
+                    try reports.add(Self.tooShort(status.size, inode), inode, transaction)
+                    continue
+                }
+                let end = FileEnd(
+                    size: status.size, durableSize: isSameBoot ? inode.size : status.size,
+                    modified: isSameBoot ? status.modified : inode.modified, isDirty: true,
+                    allocated: status.allocated)
+                let settled = inode.settled(end)
                 if settled != inode { try transaction.updateSizeAndTimes(of: settled) }
+                if isSameBoot { unsettled[inode.number] = end }
             }
             try log(transaction.record(reports))
+            return unsettled
         }
+        table.withLock { $0.unsettled = unsettled }
     }
 
     /// Rows that were found to be damaged since the last call become events.
@@ -85,6 +117,11 @@ extension FileCache {
 
     func log(_ events: [JournalEvent]) {
         for event in events { logger.error("damage", metadata: ["path": "\(event.path)", "what": "\(event.message)"]) }
+    }
+
+    /// What to say of a data file with fewer bytes than were synced.
+    static func tooShort(_ size: Int64, _ inode: Inode) -> String {
+        "\(size) of its \(inode.size) unsent bytes are left"
     }
 
     static func text(_ errno: Errno) -> String {

@@ -8,23 +8,53 @@ import SystemPackage
 /// is known. One SQLite database in WAL mode, written by one connection.
 ///
 /// A committed transaction survives the death of the process at once, and a power cut after ``synchronize()``:
-/// commits do not sync by themselves (SQLite, "PRAGMA synchronous": NORMAL in WAL mode keeps order and consistency).
+/// commits do not sync by themselves. SQLite's `synchronous = NORMAL` in WAL mode keeps their order and the database whole;
+/// FULL would sync inside of each transaction, while others wait for it, also where nothing was promised. So whoever
+/// promises something, or sends a request that relies on the journal, asks for ``synchronize()``; those who ask at once
+/// share one sync.
 ///
 /// Thread rule: any thread; transactions run one at a time and must not be nested. Innermost of all locks.
 public final class Journal: Sendable {
+    private struct Syncs {
+        /// The write-ahead log, open since the first sync so that no error of the disk is missed.
+        var wal: (any DiskFile)?
+        /// Of ``Journal/commits``: so many survive a power cut.
+        var commits: UInt64 = 0
+        /// A sync failed: the kernel may have dropped what it did not write, so that a later success proves nothing.
+        var failure: CacheError?
+    }
+
     private let queue: DatabaseQueue
-    private let walPath: String
+    private let disk: any Disk
+    /// Of the write-ahead log, on the disk.
+    private let walName: String
+    private let walLimit: Int64
     private let sequence: Atomic<Int64>
-    private let hasUnsynced = Atomic(true)
+    /// Committed transactions; what a former process left counts as one.
+    private let commits = Atomic<UInt64>(1)
+    private let syncs = Mutex(Syncs())
     let departed = DepartedKeys()
     let inodeRows = InodeRows()
     let damagedRows = DamagedRows()
 
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
     /// for a file that is no journal.
-    public init(path: String) throws {
-        walPath = path + "-wal"
-        for file in [path, walPath] { try Self.checkKind(file) }
+    public convenience init(path: String) throws {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        try self.init(path: path, name: name, on: PosixDisk(path: String(path.dropLast(name.count)) + "."))
+    }
+
+    /// - Parameters:
+    ///   - path: where SQLite finds it; a path or a URI.
+    ///   - name: the same file on `disk`, which syncs it.
+    ///   - walLimit: a write-ahead log longer than this is moved into the database by ``checkpoint()``, bytes.
+    public init(
+        path: String, name: String = StateDirectory.journalName, on disk: any Disk, walLimit: Int64 = 8 << 20
+    ) throws {
+        for file in [path, path + "-wal"] { try Self.checkKind(file) }
+        self.disk = disk
+        self.walLimit = walLimit
+        walName = name + "-wal"
         do {
             queue = try Self.open(path)
             sequence = Atomic(try queue.inDatabase(Self.lastSequence))
@@ -86,13 +116,13 @@ public final class Journal: Sendable {
 
     /// All that `body` writes is committed together, or nothing of it if it throws.
     public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
-        defer { hasUnsynced.store(true, ordering: .relaxed) }
-        return try queue.writeWithoutTransaction { database in
+        try queue.writeWithoutTransaction { database in
             let transaction = JournalTransaction(database: database, journal: self)
             try transaction.execute("BEGIN IMMEDIATE")
             do {
                 let value = try body(transaction)
                 try transaction.execute("COMMIT")
+                commits.add(1, ordering: .releasing)
                 inodeRows.commit()
                 return value
             } catch {
@@ -109,30 +139,50 @@ public final class Journal: Sendable {
         try? transaction.execute("ROLLBACK")
     }
 
-    /// Makes every committed transaction survive a power cut. Throws ``CacheError/system(_:during:)``.
-    public func synchronize() throws {
-        do {
-            let descriptor = try FileDescriptor.open(FilePath(walPath), .readOnly)
-            try descriptor.closeAfter { try synchronizeData(of: descriptor.rawValue) }
-        } catch let errno as Errno {
-            throw CacheError.system(errno, during: "syncing the journal")
+    /// Makes every committed transaction survive a power cut; nothing to do if none came since the last time. Throws
+    /// ``CacheError/system(_:during:)``, from the first failure on for ever.
+    public func synchronize() throws(CacheError) {
+        let wanted = commits.load(ordering: .acquiring)
+        try syncs.withLock { state throws(CacheError) in
+            if let failure = state.failure { throw failure }
+            // One that waited for another's sync is mostly served by it.
+            guard state.commits < wanted else { return }
+            let covered = commits.load(ordering: .acquiring)
+            guard let wal = try openLog(&state) else { return }
+            do throws(Errno) {
+                try wal.synchronize()
+            } catch {
+                let failure = CacheError.system(error, during: "syncing the journal")
+                state.failure = failure
+                throw failure
+            }
+            state.commits = covered
         }
     }
 
-    /// ``synchronize()`` unless nothing was written since the last one of these.
-    func synchronizeIfNeeded() throws {
-        guard hasUnsynced.exchange(false, ordering: .relaxed) else { return }
+    /// Nil if nothing was ever written to it.
+    private func openLog(_ state: inout Syncs) throws(CacheError) -> (any DiskFile)? {
+        if let wal = state.wal { return wal }
         do {
-            try synchronize()
+            let wal = try disk.open(walName, .existing)
+            // The names of the database and its log.
+            try disk.synchronizeDirectory(".")
+            state.wal = wal
+            return wal
+        } catch .noSuchFileOrDirectory {
+            return nil
         } catch {
-            hasUnsynced.store(true, ordering: .relaxed)
-            throw error
+            throw .system(error, during: "opening the journal's log")
         }
     }
 
-    /// Moves the write-ahead log into the database once it has grown past `threshold` bytes.
-    public func checkpoint(over threshold: Int64 = 8 << 20) throws {
-        guard try size(of: walPath) > threshold else { return }
+    /// Moves the write-ahead log into the database once it has grown past its limit.
+    public func checkpoint() throws {
+        do {
+            guard try disk.open(walName, .existing).status().size > walLimit else { return }
+        } catch {
+            throw CacheError.system(error, during: "looking at the journal")
+        }
         try queue.inDatabase { _ = try $0.checkpoint(.truncate) }
     }
 

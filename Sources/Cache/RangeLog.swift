@@ -28,12 +28,24 @@ struct RangeLog: Sendable {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
             var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
-            if log.end < size { try file.truncate(to: log.end) }
+            if log.end < size {
+                // Before something is written in their place: it must not be read together with what is left of them.
+                try file.truncate(to: log.end)
+                try file.synchronize()
+            }
             if records.first != version, !kept.contains(adopted) { try log.adopt(etag) }
-            if lastBoot(records) != boot { try log.append(.boot(boot)) }
+            if lastBoot(records) != boot {
+                // What survived the end of the former boot is on the disk for good.
+                let end = log.end
+                try log.append(.boot(boot))
+                try log.markSynced(before: end)
+            }
             return log
         }
-        try file.truncate(to: 0)
+        if size > 0 {
+            try file.truncate(to: 0)
+            try file.synchronize()
+        }
         var log = RangeLog(file: file, end: 0)
         try log.append(version)
         try log.append(.boot(boot))

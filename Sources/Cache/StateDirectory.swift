@@ -72,7 +72,7 @@ public final class StateDirectory: Sendable {
         }
     }
 
-    static let journalName = "journal.db"
+    public static let journalName = "journal.db"
 
     public var journalPath: String { path + "/" + Self.journalName }
 

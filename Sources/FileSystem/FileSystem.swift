@@ -156,13 +156,13 @@ extension FileSystem {
 
     /// What programs see of an inode.
     func shown(_ row: Inode) -> FileAttributes {
-        let file = row.kind == .file ? cache.openFile(row.number) : nil
-        let inode = file == nil ? settled(row) : row
+        let ahead = row.kind == .file ? cache.status(of: row.number) : nil
+        let inode = ahead == nil ? settled(row) : row
         var size = inode.linkTarget.map { Int64(ByteText.decode($0).count) } ?? inode.size
         var modified = inode.modified
         var changed = inode.changed
-        if let file {
-            (size, modified) = file.status
+        if let ahead {
+            (size, modified) = ahead
             changed = max(changed, modified)
         }
         var attributes = FileAttributes(
@@ -174,8 +174,8 @@ extension FileSystem {
         return attributes
     }
 
-    /// A file that was written and is closed now may have been closed after its row was read: that row has the size of
-    /// before. The cache journals what a file became before it counts as closed.
+    /// A file that was written and is closed now may have been synced after its row was read: that row has the size of
+    /// before. The cache journals what a file became before it forgets that.
     private func settled(_ row: Inode) -> Inode {
         guard row.kind == .file, row.pending.contains(.content) else { return row }
         return (try? self.row(row.number)) ?? row

@@ -16,13 +16,6 @@ public func synchronizeData(of descriptor: Int32) throws(Errno) {
     _ = try systemCall { fdatasync(descriptor) }
 }
 
-/// Size in bytes of the file at `path`, which must exist.
-public func size(of path: String) throws(Errno) -> Int64 {
-    var status = stat()
-    _ = try systemCall { stat(path, &status) }
-    return Int64(status.st_size)
-}
-
 /// S_ISREG of inode(7).
 public func isRegularFile(_ status: stat) -> Bool { mode_t(status.st_mode) & mode_t(S_IFMT) == mode_t(S_IFREG) }
 

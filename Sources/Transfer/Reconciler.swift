@@ -68,7 +68,8 @@ final class Reconciler: Sendable {
         materialize: @escaping @Sendable (CachedFile) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
-        conditional = Self.conditional(store, settings.conditions, cache.journal, logger)
+        conditional = Self.conditional(
+            JournaledStore(store, journal: cache.journal), settings.conditions, cache.journal, logger)
         self.store = conditional
         self.cache = cache
         self.settings = settings

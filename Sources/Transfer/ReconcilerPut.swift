@@ -53,6 +53,8 @@ extension Reconciler {
     ) throws -> FileUpload? {
         let version = file.version
         let modified = file.status.modified
+        // After a power cut this machine must not have less than it sent.
+        try cache.makeDurable(file)
         let token = makeToken()
         let attempt = try journal.write {
             try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: true)

@@ -29,6 +29,7 @@ import Testing
         let again = try fixture.cache.acquire(number)
         #expect(try again.text() == "hellorobot")
         #expect(again.isDirty)
+        try fixture.cache.flush()
         #expect(try fixture.row(number)?.size == 10)
     }
 

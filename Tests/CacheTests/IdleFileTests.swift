@@ -15,6 +15,9 @@ import Testing
         try write("hello", to: number)
         fixture.time.setWall(Timestamp(seconds: 2_100_000_000))
         try fixture.reopen()
+        // The row says it when the bytes are on the disk for good.
+        #expect(fixture.cache.status(of: number)?.size == 5)
+        try fixture.cache.flush()
         let row = try #require(try fixture.row(number))
         #expect(row.size == 5)
         #expect(row.modified == written)

@@ -2,6 +2,8 @@ import TestKit
 
 import struct SystemPackage.Errno
 
+@testable import WorldKit
+
 /// What a mount must show after somebody else changed the bucket: docs/semantics.md, "Others who use the bucket".
 enum OthersRules {
     /// Whether a change is one of those that the rules are for: of a file, in a directory that is one by itself.
@@ -79,17 +81,6 @@ extension ReferenceFileSystem {
         var tree = self
         _ = tree.perform(.rename(path, to: newPath, .replace))
         return tree
-    }
-}
-
-extension ReferenceFileSystem.Inode {
-    /// The body of the object that the inode has in a bucket.
-    var objectBytes: [UInt8] {
-        switch body {
-        case .file(let bytes): bytes
-        case .directory, .socket: []
-        case .link(let target): Array(target.utf8)
-        }
     }
 }
 

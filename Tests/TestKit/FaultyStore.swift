@@ -44,6 +44,7 @@ public final class FaultyStore: ObjectStore {
     private struct State {
         var scripts: [Operation: [Fault]] = [:]
         var chance: Chance?
+        var choice: (@Sendable (Operation) -> Fault)?
         var isOffline = false
         var isSilent = false
         var refusal: StoreError?
@@ -107,6 +108,11 @@ public final class FaultyStore: ObjectStore {
     /// From now on, one in `oneIn` unscripted calls fails, before or after it took effect. Nil ends it.
     public func failAtRandom(oneIn: Int?, seed: UInt64 = 0) {
         state.withLock { $0.chance = oneIn.map { Chance(random: SeededRandom(seed: seed), oneIn: $0) } }
+    }
+
+    /// From now on, `choice` says what happens to unscripted calls. Nil ends it.
+    public func decide(_ choice: (@Sendable (Operation) -> Fault)?) {
+        state.withLock { $0.choice = choice }
     }
 
     public func calls(_ operation: Operation) -> Int { state.withLock { $0.calls[operation, default: 0] } }
@@ -304,6 +310,7 @@ public final class FaultyStore: ObjectStore {
                 state.scripts[operation]?.removeFirst()
                 return scripted
             }
+            if let choice = state.choice { return choice(operation) }
             guard var chance = state.chance else { return .none }
             defer { state.chance = chance }
             guard chance.random.oneIn(chance.oneIn) else { return .none }

@@ -45,6 +45,14 @@ public final class ManualTime: TimeSource {
         for sleeper in due { sleeper.continuation.resume() }
     }
 
+    /// Turns the clocks to the next moment that a task waits for. False if none does.
+    public func advanceToNextSleeper() -> Bool {
+        guard let due = state.withLock({ state in state.sleepers.values.map { $0.wakeAt - state.monotonic }.min() })
+        else { return false }
+        advance(by: max(due, .zero))
+        return true
+    }
+
     /// Returns once at least `count` tasks sleep, so that an advance does not come too early.
     public func waitForSleepers(_ count: Int = 1) async {
         while sleeperCount < count { await Task.yield() }

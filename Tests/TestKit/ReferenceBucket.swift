@@ -44,6 +44,22 @@ extension ReferenceFileSystem {
         remove(place)
     }
 
+    /// The bytes of a file became others without a program's doing.
+    public mutating func setBytes(_ bytes: [UInt8], at path: String) throws(Errno) {
+        let inode = try find(path, follow: false)
+        guard inodes[inode]?.body != .file(bytes) else { return }
+        inodes[inode]?.body = .file(bytes)
+        inodes[inode]?.modified = nil
+    }
+
+    /// The number of what is at a path: one for all of its names.
+    public func number(at path: String) -> Int? {
+        do { return try find(path, follow: false) } catch { return nil }
+    }
+
+    /// The number of the file that a slot has open.
+    public func number(openAs slot: Int) -> Int? { handles[slot]?.inode }
+
     /// The inode that a slot has open.
     public func openInode(_ slot: Int) -> Inode? { handles[slot].flatMap { inodes[$0.inode] } }
 

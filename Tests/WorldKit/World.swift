@@ -42,15 +42,14 @@ final class World: Sendable {
         self.time = time
         faulty = FaultyStore(store, time: time)
         self.state = try state ?? WorldState()
-        journal = try Journal(path: self.state.directory.path("journal.db"))
+        journal = try self.state.openJournal()
         cache = try FileCache(
             journal: journal, disk: self.state.disk, limits: CacheLimits(limit: 1 << 30, reserve: 0),
-            time: time, boot: BootIdentity(high: 1, low: 1), logger: logger)
+            time: time, boot: self.state.boot, logger: logger)
         link = LinkMonitor(time: time, logger: logger)
         let observed = ObservedStore(faulty, link: link)
         changes = ChangeFeed()
-        let changes = changes
-        let link = link
+        let (changes, link) = (changes, link)
         let fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: 4, logger: logger, isOnline: { !link.isOffline })
         let lister = Lister(

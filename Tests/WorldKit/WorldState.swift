@@ -1,16 +1,22 @@
+import Cache
 import Platform
 import TestKit
 
-/// What of a world outlives its process: the state directory.
+/// What of a world outlives its process: the state directory, and the machine it is on.
 struct WorldState {
-    /// Of the journal.
-    let directory: TemporaryDirectory
     let disk: any Disk
+    /// Where SQLite finds the journal.
+    let journalPath: String
+    /// A write-ahead log longer than this is moved into the journal, bytes.
+    var walLimit: Int64 = 8 << 20
+    var boot = BootIdentity(high: 1, low: 1)
+    /// Of the journal.
+    private let directory: TemporaryDirectory?
 
     /// A directory of the machine.
     init() throws {
-        directory = try TemporaryDirectory()
-        disk = try PosixDisk(path: directory.path)
+        let directory = try TemporaryDirectory()
+        try self.init(directory: directory, disk: PosixDisk(path: directory.path))
     }
 
     /// As little of one as there can be, for thousands of worlds.
@@ -18,8 +24,21 @@ struct WorldState {
         WorldState(directory: try TemporaryDirectory(in: "/dev/shm"), disk: UnnamedDisk())
     }
 
+    /// Everything is on a disk that forgets.
+    init(on disk: SimulatedDisk) {
+        self.disk = disk
+        directory = nil
+        journalPath = SimulatedVFS.uri(of: StateDirectory.journalName, on: disk)
+    }
+
     private init(directory: TemporaryDirectory, disk: any Disk) {
         self.directory = directory
         self.disk = disk
+        journalPath = directory.path(StateDirectory.journalName)
+    }
+
+    func openJournal() throws -> Journal {
+        guard directory == nil else { return try Journal(path: journalPath) }
+        return try Journal(path: journalPath, on: disk, walLimit: walLimit)
     }
 }

@@ -49,7 +49,7 @@ struct EngineControl: MountControl {
             (try transaction.pendingUnder(top), top == .root ? try transaction.tombstoneCount() : 0)
         }
         let content = pending.filter { $0.pending.contains(.content) }
-        let bytes = content.reduce(Int64(0)) { $0 + (engine.cache.openFile($1.number)?.status.size ?? $1.size) }
+        let bytes = content.reduce(Int64(0)) { $0 + (engine.cache.status(of: $1.number)?.size ?? $1.size) }
         return ControlAnswer.Remainder(
             files: content.count, bytes: bytes, operations: pending.count - content.count + tombstones)
     }

@@ -5,8 +5,6 @@ import SystemPackage
 import TestKit
 import Transfer
 
-@testable import WorldKit
-
 /// Compares a reference with what programs see of a mount, and with what a bucket holds.
 enum Audit {
     /// What differs, a line each; `withBytes` reads every file.
@@ -90,6 +88,15 @@ enum Audit {
 }
 
 extension ReferenceFileSystem.Inode {
+    /// The body of the object that the inode has in a bucket.
+    var objectBytes: [UInt8] {
+        switch body {
+        case .file(let bytes): bytes
+        case .directory, .socket: []
+        case .link(let target): Array(target.utf8)
+        }
+    }
+
     fileprivate var storedKind: InodeKind {
         switch kind {
         case .file: .file

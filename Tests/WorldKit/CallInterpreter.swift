@@ -2,8 +2,6 @@ import TestKit
 
 import struct SystemPackage.Errno
 
-@testable import WorldKit
-
 /// Carries calls out in a world and keeps the descriptors of their slots.
 struct CallInterpreter {
     private var calls: any PosixCalls

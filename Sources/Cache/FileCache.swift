@@ -16,8 +16,9 @@ public final class FileCache: Sendable {
     let logger: Logger
     let table: Mutex<Table>
     private let writers = OpenWriters()
-    /// Bytes that may come before space is looked at again.
-    let budget = Atomic<Int64>(0)
+    let budget = SpaceBudget()
+    /// Bytes of requests under way, admitted already.
+    let expected = Atomic<Int64>(0)
 
     struct Table {
         struct Opened {

@@ -28,21 +28,51 @@ extension FileCache {
             limit: limits.limit)
     }
 
-    /// Admits `count` bytes more, written or fetched, after making room if need be. Throws ``CacheError/noSpace``.
+    /// Admits `count` bytes more, after making room if need be. Throws ``CacheError/noSpace``. What is fetched is expected
+    /// from then on, until ``arrived(_:)``.
     ///
     /// Space is measured every 64 MiB at the latest; the reserve must be larger than that for it to hold.
-    public func admit(_ count: Int64) throws {
-        guard count <= limits.limit else { throw CacheError.noSpace }
-        if budget.subtract(count, ordering: .relaxed).newValue >= 0 { return }
-        let excess = try usage().used + count + budgetStep - limits.limit
-        let shortage = count + budgetStep - (try diskSpace().available - limits.reserve)
+    public func admit(_ count: Int64, for purpose: SpacePurpose = .writing) throws {
+        guard purpose == .sending || count <= limits.limit else { throw CacheError.noSpace }
+        if !budget.spend(count, for: purpose) { try measure(count, for: purpose) }
+        if purpose != .writing { expected.add(count, ordering: .relaxed) }
+    }
+
+    /// `count` bytes that were admitted for fetching have come, or do not come any more.
+    public func arrived(_ count: Int64) {
+        expected.subtract(count, ordering: .relaxed)
+    }
+
+    private func measure(_ count: Int64, for purpose: SpacePurpose) throws {
+        let coming = count + expected.load(ordering: .relaxed) + budgetStep
+        let excess = try usage().used + coming - limits.limit
+        let shortage = try coming - (diskSpace().available - limits.reserve)
         if max(excess, shortage) > 0 { try evict(atLeast: max(excess, shortage)) }
-        let room = try min(limits.limit - usage().dirty, diskSpace().available - limits.reserve)
+        let room = try room(for: purpose).bytes
         guard room >= count else {
-            budget.store(0, ordering: .relaxed)
+            budget.grant(0, for: purpose)
             throw CacheError.noSpace
         }
-        budget.store(min(room - count, budgetStep), ordering: .relaxed)
+        budget.grant(min(room - count, budgetStep), for: purpose)
+    }
+
+    /// Whether so many bytes would find room if everything else were in the bucket.
+    public func couldHold(_ count: Int64) throws -> Bool {
+        try count <= limits.limit && count <= diskSpace().total - limits.reserve
+    }
+
+    /// Bytes that may come now without anything being evicted, and whether it is the limit or the disk that says so.
+    public func room(for purpose: SpacePurpose) throws -> (bytes: Int64, isByLimit: Bool) {
+        let usage = try usage()
+        let expected = expected.load(ordering: .relaxed)
+        let byDisk = try diskSpace().available - limits.reserve - expected
+        let byLimit =
+            switch purpose {
+            case .writing: limits.limit - usage.dirty
+            case .reading: limits.limit - usage.used - expected
+            case .sending: Int64.max
+            }
+        return (min(byDisk, byLimit), byLimit < byDisk)
     }
 
     /// What `statfs` tells programs: bytes that may be written before ENOSPC, and the size this is measured in.

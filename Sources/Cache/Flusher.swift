@@ -1,5 +1,6 @@
 import Dispatch
 import Logging
+import Synchronization
 
 /// Calls ``FileCache/flush()`` every `flush_interval`, on a thread of its own: programs that never call fsync lose no
 /// more than that to a power cut.
@@ -9,6 +10,7 @@ public final class Flusher: Sendable {
     // SAFETY: a dispatch source may be used from any thread; its protocol does not say so.
     nonisolated(unsafe) private let timer: any DispatchSourceTimer
     private let logger: Logger
+    private let lastError = Mutex("")
 
     /// Starts flushing.
     public init(cache: FileCache, interval: Duration, logger: Logger) {
@@ -33,8 +35,18 @@ public final class Flusher: Sendable {
     private func flush() {
         do {
             try cache.flush()
+            lastError.withLock { $0 = "" }
         } catch {
-            logger.error("flushing failed", metadata: ["error": "\(error)"])
+            report("\(error)")
         }
+    }
+
+    /// What fails for hours, as on a full disk, is logged once.
+    private func report(_ error: String) {
+        let isNews = lastError.withLock { last in
+            defer { last = error }
+            return last != error
+        }
+        if isNews { logger.error("flushing failed", metadata: ["error": "\(error)"]) }
     }
 }

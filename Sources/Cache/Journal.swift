@@ -36,29 +36,37 @@ public final class Journal: Sendable {
     let departed = DepartedKeys()
     let inodeRows = InodeRows()
     let damagedRows = DamagedRows()
+    private let space: JournalSpace
 
     /// Opens or creates the journal at `path`. Throws ``CacheError/unusable(_:)`` for a journal of a newer version, and
     /// for a file that is no journal.
-    public convenience init(path: String) throws {
+    public convenience init(path: String, reserve: Int64 = 0) throws {
         let name = path.split(separator: "/").last.map(String.init) ?? path
-        try self.init(path: path, name: name, on: PosixDisk(path: String(path.dropLast(name.count)) + "."))
+        try self.init(
+            path: path, name: name, on: PosixDisk(path: String(path.dropLast(name.count)) + "."), reserve: reserve)
     }
 
     /// - Parameters:
     ///   - path: where SQLite finds it; a path or a URI.
     ///   - name: the same file on `disk`, which syncs it.
     ///   - walLimit: a write-ahead log longer than this is moved into the database by ``checkpoint()``, bytes.
+    ///   - reserve: bytes of the disk that it holds ahead; then half of them are the limit of the log.
     public init(
-        path: String, name: String = StateDirectory.journalName, on disk: any Disk, walLimit: Int64 = 8 << 20
+        path: String, name: String = StateDirectory.journalName, on disk: any Disk, walLimit: Int64 = 8 << 20,
+        reserve: Int64 = 0
     ) throws {
         for file in [path, path + "-wal"] { try Self.checkKind(file) }
         self.disk = disk
-        self.walLimit = walLimit
+        self.walLimit = reserve > 0 ? reserve / 2 : walLimit
         walName = name + "-wal"
+        space = JournalSpace(size: reserve, walPath: path + "-wal")
         do {
             queue = try Self.open(path)
             sequence = Atomic(try queue.inDatabase(Self.lastSequence))
-            queue.inDatabase { inodeRows.watch($0) }
+            queue.inDatabase { database in
+                inodeRows.watch(database)
+                space.watch(database)
+            }
         } catch let error as DatabaseError {
             throw CacheError.unusable(
                 "the journal \(path) cannot be opened (\(error.message ?? "\(error.resultCode)")): keep that state "
@@ -106,7 +114,15 @@ public final class Journal: Sendable {
     }
 
     public func read<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
-        try queue.inDatabase { try body(JournalTransaction(database: $0, journal: self)) }
+        try reportingFullDisk { try queue.inDatabase { try body(JournalTransaction(database: $0, journal: self)) } }
+    }
+
+    private func reportingFullDisk<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw CacheError.system(.noSpace, during: "writing the journal")
+        }
     }
 
     /// The row of an inode as it is now, from memory if it was read or written lately.
@@ -116,19 +132,21 @@ public final class Journal: Sendable {
 
     /// All that `body` writes is committed together, or nothing of it if it throws.
     public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
-        try queue.writeWithoutTransaction { database in
-            let transaction = JournalTransaction(database: database, journal: self)
-            try transaction.execute("BEGIN IMMEDIATE")
-            do {
-                let value = try body(transaction)
-                try transaction.execute("COMMIT")
-                commits.add(1, ordering: .releasing)
-                inodeRows.commit()
-                return value
-            } catch {
-                rollBack(transaction)
-                inodeRows.rollBack()
-                throw error
+        try reportingFullDisk {
+            try queue.writeWithoutTransaction { database in
+                let transaction = JournalTransaction(database: database, journal: self)
+                try transaction.execute("BEGIN IMMEDIATE")
+                do {
+                    let value = try body(transaction)
+                    try transaction.execute("COMMIT")
+                    commits.add(1, ordering: .releasing)
+                    inodeRows.commit()
+                    return value
+                } catch {
+                    rollBack(transaction)
+                    inodeRows.rollBack()
+                    throw error
+                }
             }
         }
     }
@@ -176,17 +194,27 @@ public final class Journal: Sendable {
         }
     }
 
-    /// Moves the write-ahead log into the database once it has grown past its limit.
-    public func checkpoint() throws {
-        do {
-            guard try disk.open(walName, .existing).status().size > walLimit else { return }
-        } catch {
-            throw CacheError.system(error, during: "looking at the journal")
-        }
-        try queue.inDatabase { _ = try $0.checkpoint(.truncate) }
+    /// Moves the write-ahead log into the database once it has grown past `threshold` bytes, by default its limit.
+    public func checkpoint(over threshold: Int64? = nil) throws {
+        guard space.logged > threshold ?? walLimit else { return }
+        try reportingFullDisk { try queue.inDatabase(space.checkpoint) }
     }
+
+    /// Takes from the disk what the journal is to hold ahead and has used up.
+    public func replenish() throws {
+        do {
+            try reportingFullDisk { try queue.inDatabase { try space.replenish($0) } }
+        } catch let errno as Errno {
+            throw CacheError.system(errno, during: "holding space for the journal")
+        }
+    }
+
+    /// Whether what is held ahead has to do for uploads: nothing new is to be recorded until there is space.
+    public var isTight: Bool { space.isTight }
 
     public func close() throws {
         try queue.close()
+        // Where there is no room for it now, the next mount tries again.
+        try? space.holdLog()
     }
 }

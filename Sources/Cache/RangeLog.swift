@@ -8,9 +8,20 @@ import SystemPackage
 /// again. After a power cut, what was written but not synced may be holes: then only records before the last
 /// `synced` mark count. The log belongs to one version of the object, named in its first record.
 ///
+/// On a full disk a log that has no record yet may be in memory alone; then the first record makes it, or fails.
+///
 /// Guarded by the lock of its ``CachedFile``.
 struct RangeLog: Sendable {
-    private let file: any DiskFile
+    /// What every log begins with.
+    private struct Start: Sendable {
+        let name: String
+        let disk: any Disk
+        let records: [RangeLogRecord]
+    }
+
+    /// Nil as long as there was no room for it.
+    private var file: (any DiskFile)?
+    private let start: Start
     /// Size in bytes: where the next record goes.
     private(set) var end: Int64
 
@@ -19,7 +30,11 @@ struct RangeLog: Sendable {
     static func open(
         _ name: String, on disk: any Disk, version etag: ETag, boot: BootIdentity, extents: inout FileExtents
     ) throws(Errno) -> RangeLog {
-        let file = try disk.open(name, .createIfAbsent)
+        let start = Start(
+            name: name, disk: disk, records: [.boot(fingerprint(of: etag)), .boot(boot)])
+        guard let file = try openFile(name, on: disk) else {
+            return RangeLog(file: nil, start: start, end: 0)
+        }
         let size = try file.status().size
         let records = try load(file, size: size)
         let version = RangeLogRecord.boot(fingerprint(of: etag))
@@ -27,46 +42,77 @@ struct RangeLog: Sendable {
         if records.first == version || records.contains(adopted) {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
-            var log = RangeLog(file: file, end: Int64((1 + kept.count) * RangeLogRecord.size))
+            var log = RangeLog(file: file, start: start, end: Int64((1 + kept.count) * RangeLogRecord.size))
+            if lastBoot(records) != boot { try log.goOn(in: boot) }
             if log.end < size {
                 // Before something is written in their place: it must not be read together with what is left of them.
                 try file.truncate(to: log.end)
                 try file.synchronize()
             }
             if records.first != version, !kept.contains(adopted) { try log.adopt(etag) }
-            if lastBoot(records) != boot {
-                // What survived the end of the former boot is on the disk for good.
-                let end = log.end
-                try log.append(.boot(boot))
-                try log.markSynced(before: end)
-            }
             return log
         }
         if size > 0 {
             try file.truncate(to: 0)
             try file.synchronize()
         }
-        var log = RangeLog(file: file, end: 0)
-        try log.append(version)
-        try log.append(.boot(boot))
+        var log = RangeLog(file: nil, start: start, end: 0)
+        try log.beginIfThereIsRoom()
         return log
     }
 
+    /// Nil where there is no room for it: the object is all there is to read, and that needs no log.
+    private static func openFile(_ name: String, on disk: any Disk) throws(Errno) -> (any DiskFile)? {
+        do {
+            return try disk.open(name, .createIfAbsent)
+        } catch {
+            guard error == .noSpace else { throw error }
+            return nil
+        }
+    }
+
+    private mutating func beginIfThereIsRoom() throws(Errno) {
+        do {
+            try begin()
+        } catch {
+            guard error == .noSpace else { throw error }
+        }
+    }
+
+    /// The log's file with what it begins with; made if there was no room for it before.
+    @discardableResult
+    private mutating func begin() throws(Errno) -> any DiskFile {
+        if let file { return file }
+        let file = try start.disk.open(start.name, .truncated)
+        try file.write(start.records.flatMap(\.bytes), at: 0)
+        end = Int64(start.records.count * RangeLogRecord.size)
+        self.file = file
+        return file
+    }
+
+    /// The records up to here were on the disk when this boot began. The mark that says so may lie behind them: it is
+    /// written anew before that is cut off, or the next power cut would take them.
+    private mutating func goOn(in boot: BootIdentity) throws(Errno) {
+        try append(.synced(before: end))
+        try append(.boot(boot))
+        try file?.synchronize()
+    }
+
     mutating func append(_ record: RangeLogRecord) throws(Errno) {
-        try file.write(record.bytes, at: end)
+        try begin().write(record.bytes, at: end)
         end += Int64(RangeLogRecord.size)
     }
 
     /// Records that the data file was synced when the log ended at `offset`, and makes that durable.
     mutating func markSynced(before offset: Int64) throws(Errno) {
         try append(.synced(before: offset))
-        try file.synchronize()
+        try file?.synchronize()
     }
 
     /// Makes the log hold for a copy of the object under another ETag, durably.
     mutating func adopt(_ etag: ETag) throws(Errno) {
         try append(.version(Self.fingerprint(of: etag)))
-        try file.synchronize()
+        try file?.synchronize()
     }
 
     private static func load(_ file: any DiskFile, size: Int64) throws(Errno) -> [RangeLogRecord] {

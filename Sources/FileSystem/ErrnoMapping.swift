@@ -14,6 +14,12 @@ enum ErrnoMapping {
         }
     }
 
+    /// Whether it may pass when there is space.
+    static func isForWantOfSpace(_ error: any Error) -> Bool {
+        let errno = errno(for: error)
+        return errno == .noSpace || errno == .diskQuotaExceeded
+    }
+
     private static func errno(for error: CacheError) -> Errno {
         switch error {
         case .system(let errno, _): errno

@@ -26,6 +26,7 @@ public final class FileSystem: FileSystemOperations {
     let options: FileSystemOptions
     let time: any TimeSource
     let logger: Logger
+    let space: SpaceQueue
     let table = Mutex(Table())
     private let kernel = Mutex<(any KernelCache)?>(nil)
 
@@ -58,6 +59,11 @@ public final class FileSystem: FileSystemOperations {
         self.options = options
         self.time = time
         self.logger = logger
+        let events = FullDiskEvents(cache: cache, limit: options.fullWait, time: time, logger: logger)
+        space = SpaceQueue(
+            limit: options.fullWait, time: time,
+            surroundings: SpaceQueue.Surroundings(
+                progress: { writeback.lastProgress }, hurry: { writeback.hurry() }, refused: events.refused))
         try makeRoot(defaults)
     }
 
@@ -113,6 +119,12 @@ extension FileSystem {
         } catch {
             throw failure(error)
         }
+    }
+
+    /// As ``change(_:)``, for what makes the journal larger for good: not where it needs its last pages for uploads.
+    func add<Value>(_ body: (JournalTransaction) throws -> Value) throws(Errno) -> Value {
+        guard !journal.isTight else { throw .noSpace }
+        return try change(body)
     }
 
     /// The errno for an error; what is not an errno by itself is logged.

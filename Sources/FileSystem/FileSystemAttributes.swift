@@ -34,10 +34,8 @@ extension FileSystem {
         case .symbolicLink, .pipe, .socket, .characterDevice, .blockDevice: throw .invalidArgument
         case .file: break
         }
-        try withFile(number) { file in
-            if size > file.status.size { try cache.admit(0) }
-            try file.truncate(to: size)
-        }
+        // What is added is a hole, which takes no space.
+        try withFile(number) { try $0.truncate(to: size) }
     }
 
     /// Opens a file for one change; its upload follows as after the close of a handle.
@@ -56,7 +54,7 @@ extension FileSystem {
         let isDirty = file.isDirty
         cache.release(file, forWriting: true)
         if isDirty && !cache.isOpenForWriting(file.inode) {
-            writeback.schedule(file.inode, after: options.uploadDelay)
+            writeback.schedule(file.inode, after: space.isAnyWaiting ? .zero : options.uploadDelay)
         }
     }
 

@@ -11,7 +11,14 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, permissions: UInt16, mode: OpenMode, caller: Caller
     ) throws(Errno) -> (Entry, OpenedFile) {
         let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
-        let opened = try openFile(inode, mode, isNew: true)
+        let opened: OpenedFile
+        do {
+            opened = try openFile(inode, mode, isNew: true)
+        } catch {
+            // A call that failed has made nothing.
+            try? unlink(name, in: parent)
+            throw error
+        }
         // No writer's close will send it.
         if !mode.contains(.write) { writeback.schedule(inode.number, after: options.uploadDelay) }
         return (entry(inode), opened)
@@ -88,6 +95,7 @@ extension FileSystem {
         } else {
             cache.release(open.file)
         }
+        fetcher.uncached.forget(open.file.inode)
     }
 
     func handle(_ handle: HandleNumber) throws(Errno) -> OpenFile {
@@ -100,7 +108,7 @@ extension FileSystem {
 
 extension FileSystem {
     public func read(
-        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileRegion>
+        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileBytes>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
             let open = try self.handle(handle)
@@ -109,7 +117,7 @@ extension FileSystem {
             let region = FileRegion(
                 descriptor: open.file.descriptor, offset: offset, count: Int(range.count), owner: open.file)
             if open.file.isComplete || range.isEmpty {
-                reply(.success(region))
+                reply(.success(.region(region)))
                 return nil
             }
             return fetch(range, of: open, region, reply: reply)
@@ -121,25 +129,47 @@ extension FileSystem {
 
     /// Waits as long as bytes of the file arrive, and the network deadline longer.
     private func fetch(
-        _ range: Range<Int64>, of open: OpenFile, _ region: FileRegion, reply: @escaping Reply<FileRegion>
+        _ range: Range<Int64>, of open: OpenFile, _ region: FileRegion, reply: @escaping Reply<FileBytes>
     ) -> (any PendingOperation)? {
         let wanted = open.readAhead.withLock { $0.observe(range) }
         if open.file.missing(in: range).isEmpty {
             fetcher.read(open.file, range, wanted: wanted) { _ in }
-            reply(.success(region))
+            reply(.success(.region(region)))
             return nil
         }
         let limit = options.networkDeadline
         let parked = park(reply, within: limit) { [self] parked in
-            let silence = fetcher.lastProgress(of: open.file.inode).map { time.monotonic - $0 } ?? limit
+            let silence = lastProgress(of: open.file.inode).map { time.monotonic - $0 } ?? limit
             if silence < limit { return limit - silence }
             parked.answer(.failure(.ioError))
             return nil
         }
         fetcher.read(open.file, range, wanted: wanted) { [self] error in
-            parked.answer(error.map { .failure(readFailure($0, open.file.inode)) } ?? .success(region))
+            switch error {
+            case nil: parked.answer(.success(.region(region)))
+            case let error? where error.kind == .localFault: readUncached(range, of: open, parked)
+            case let error?: parked.answer(.failure(readFailure(error, open.file.inode)))
+            }
         }
         return parked
+    }
+
+    private func lastProgress(of inode: InodeNumber) -> Duration? {
+        let moments = [fetcher.lastProgress(of: inode), fetcher.uncached.lastProgress(of: inode)]
+        return moments.compactMap { $0 }.max()
+    }
+
+    /// A disk that cannot take the bytes keeps nobody from reading them.
+    private func readUncached(_ range: Range<Int64>, of open: OpenFile, _ parked: ParkedReply<FileBytes>) {
+        Task {
+            do {
+                parked.answer(.success(.memory(try await fetcher.uncached.read(open.file, range))))
+            } catch let error as StoreError {
+                parked.answer(.failure(readFailure(error, open.file.inode)))
+            } catch {
+                parked.answer(.failure(failure(error)))
+            }
+        }
     }
 
     /// The object that the handle reads is gone or is another version now: ESTALE, and the directory is listed again.
@@ -152,31 +182,85 @@ extension FileSystem {
     public func write(
         _ handle: HandleNumber, offset: Int64, count: Int,
         transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
-    ) throws(Errno) -> Int {
-        let open = try self.handle(handle)
-        guard open.mode.contains(.write) else { throw .badFileDescriptor }
-        return try write(to: open, offset: offset, count: count, transfer: transfer)
+    ) throws(Errno) -> Int? {
+        let open = try writable(handle)
+        guard !space.isAnyWaiting else { return nil }
+        let written = try changeBytes(of: open, adding: Int64(count)) {
+            try open.file.write(at: offset, count: count, transfer: transfer)
+        }
+        if written == nil, let errno = try refusal(of: Int64(count), in: open) { throw errno }
+        return written
     }
 
-    func write(
-        to open: OpenFile, offset: Int64, count: Int,
-        transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
-    ) throws(Errno) -> Int {
-        try changeBytes(of: open, adding: Int64(count)) {
-            try open.file.write(at: offset, count: count, transfer: transfer)
+    public func writeWhenRoom(
+        _ handle: HandleNumber, offset: Int64, _ bytes: [UInt8], reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)? {
+        let write = WaitingWrite(bytes, at: offset, reply)
+        return change(handle, adding: Int64(bytes.count), held: bytes.count, reply: write.answer) {
+            try write.goOn(in: $0)
         }
     }
 
-    /// What goes with every change of a file's bytes through a handle; `count` bytes may come to the disk.
-    func changeBytes<Result>(
-        of open: OpenFile, adding count: Int64, _ change: () throws -> Result
-    ) throws(Errno) -> Result {
+    private func writable(_ handle: HandleNumber) throws(Errno) -> OpenFile {
+        let open = try self.handle(handle)
+        guard open.mode.contains(.write) else { throw .badFileDescriptor }
+        return open
+    }
+
+    /// Changes the bytes of a file, at once or as soon as there is room for `count` bytes more.
+    ///
+    /// `held`: bytes in memory that `change` keeps.
+    func change<Value: Sendable>(
+        _ handle: HandleNumber, adding count: Int64, held: Int = 0, reply: @escaping Reply<Value>,
+        _ change: @escaping @Sendable (CachedFile) throws -> Value
+    ) -> (any PendingOperation)? {
+        do throws(Errno) {
+            let open = try writable(handle)
+            if count == 0 || !space.isAnyWaiting {
+                if let value = try changeBytes(of: open, adding: count, { try change(open.file) }) {
+                    reply(.success(value))
+                    return nil
+                }
+            }
+            if let errno = try refusal(of: count, in: open) { throw errno }
+            return space.add(open.file.inode, count: count, held: held, reply: reply) { [self] () throws(Errno) in
+                try changeBytes(of: open, adding: count) { try change(open.file) }
+            }
+        } catch {
+            reply(.failure(error))
+            return nil
+        }
+    }
+
+    /// Nil if a change that finds no room may wait for it.
+    private func refusal(of count: Int64, in open: OpenFile) throws(Errno) -> Errno? {
         do {
-            try cache.admit(count)
-            if open.mustDropSetID.exchange(false, ordering: .relaxed) { try dropSetID(open.file.inode) }
+            guard try cache.couldHold(count) else { return .noSpace }
+            return space.mayWait ? nil : space.refuse(open.file.inode)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// What goes with every change of a file's bytes through a handle; `count` bytes may come to the disk. Nil if there
+    /// is no room for them.
+    private func changeBytes<Result>(
+        of open: OpenFile, adding count: Int64, _ change: () throws -> Result
+    ) throws(Errno) -> Result? {
+        do {
+            if count > 0 { try cache.admit(count) }
+            if open.mustDropSetID.exchange(false, ordering: .relaxed) {
+                // Tried again with the rest if the journal has no room.
+                do { try dropSetID(open.file.inode) } catch {
+                    open.mustDropSetID.store(true, ordering: .relaxed)
+                    throw error
+                }
+            }
             let result = try change()
             if open.mode.contains(.synchronous) { try cache.synchronize(open.file) }
             return result
+        } catch  where ErrnoMapping.isForWantOfSpace(error) {
+            return nil
         } catch {
             throw failure(error)
         }

@@ -12,7 +12,7 @@ extension FileSystem {
         _ name: String, to value: [UInt8], of number: InodeNumber, mode: ExtendedAttributeMode
     ) throws(Errno) {
         try checkName(name)
-        let isScheduled = try change { transaction in
+        let isScheduled = try add { transaction in
             let exists = try transaction.extendedAttribute(name, of: number) != nil
             switch mode {
             case .create where exists: throw Errno.fileExists

@@ -12,7 +12,7 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, to number: InodeNumber
     ) throws(Errno) -> Entry {
         let now = time.wall
-        let (inode, alias) = try change { transaction -> (Inode, InodeNumber) in
+        let (inode, alias) = try add { transaction -> (Inode, InodeNumber) in
             var inode = try self.inode(number, in: transaction)
             guard inode.kind != .directory else { throw Errno.notPermitted }
             // A file that lost its last name does not come back (open(2), O_TMPFILE, is the exception).

@@ -41,7 +41,7 @@ extension FileSystem {
         device: UInt64 = 0, caller: Caller
     ) throws(Errno) -> Inode {
         let now = time.wall
-        return try change { transaction in
+        return try add { transaction in
             let directory = try place(for: name, in: parent, kind: kind, transaction)
             let inode = try transaction.insertInode { number in
                 var inode = Inode(

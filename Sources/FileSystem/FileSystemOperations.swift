@@ -67,6 +67,14 @@ public struct FileRegion: Sendable {
     }
 }
 
+/// What a read found.
+public enum FileBytes: Sendable {
+    /// Bytes of a local file.
+    case region(FileRegion)
+    /// Bytes that are not kept on this machine.
+    case memory([UInt8])
+}
+
 /// One name in a directory stream.
 public struct DirectoryEntry: Sendable {
     public var name: String
@@ -129,7 +137,7 @@ public enum ExtendedAttributeMode: Sendable {
     case replace
 }
 
-/// An operation whose answer waits for the network.
+/// An operation whose answer waits for the network, or for space.
 public protocol PendingOperation: Sendable {
     /// The caller was interrupted: the operation answers soon, with EINTR if it is not done. Safe to call at any
     /// time, from any thread, any number of times.
@@ -197,23 +205,33 @@ public protocol FileSystemOperations: Sendable {
     func open(_ inode: InodeNumber, mode: OpenMode, reply: @escaping Reply<OpenedFile>) -> (any PendingOperation)?
     /// `count` bytes at `offset`, or fewer at the end of the file.
     func read(
-        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileRegion>
+        _ handle: HandleNumber, offset: Int64, count: Int, reply: @escaping Reply<FileBytes>
     ) -> (any PendingOperation)?
-    /// `transfer` moves the bytes of the request into the descriptor at the offset and returns how many it moved;
-    /// it is called at most once, before the method returns. Returns the count of bytes written.
+    /// `transfer` moves the bytes of the request into the descriptor at the offset and returns how many it moved; it is
+    /// called at most once, before the method returns, and where it fails it has taken none of them. Returns the count
+    /// of bytes written; nil if there is no room now: the bytes are to be given to
+    /// ``writeWhenRoom(_:offset:_:reply:)``.
     func write(
         _ handle: HandleNumber, offset: Int64, count: Int,
         transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
-    ) throws(Errno) -> Int
+    ) throws(Errno) -> Int?
+    /// Writes as soon as there is room. The reply, with the count of bytes written, may take as long as others make
+    /// progress; ENOSPC. The same holds for ``allocate(_:offset:length:_:reply:)`` and ``copy(from:at:to:at:count:reply:)``.
+    func writeWhenRoom(
+        _ handle: HandleNumber, offset: Int64, _ bytes: [UInt8], reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)?
     /// fallocate(2). EOPNOTSUPP where the local disk cannot do it.
-    func allocate(_ handle: HandleNumber, offset: Int64, length: Int64, _ allocation: Allocation) throws(Errno)
+    func allocate(
+        _ handle: HandleNumber, offset: Int64, length: Int64, _ allocation: Allocation, reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)?
     /// Where data or a hole is, at `offset` or behind; ENXIO from the end of the file on (lseek(2)).
     func seek(_ handle: HandleNumber, _ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64
     /// copy_file_range(2): the count of bytes copied, which may be fewer than asked for; 0 at the end of the source.
     /// EOPNOTSUPP if bytes of the source are not local: they are to be read and written.
     func copy(
-        from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int
-    ) throws(Errno) -> Int
+        from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int,
+        reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)?
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno)
     func release(_ handle: HandleNumber)
 

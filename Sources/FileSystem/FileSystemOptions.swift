@@ -19,6 +19,8 @@ public struct FileSystemOptions: Equatable, Sendable {
     public var uploadDelay: Duration = .seconds(1)
     /// How long an operation waits for the network before it fails with EIO.
     public var networkDeadline: Duration = .seconds(10)
+    /// How long a change waits for space while nothing gets on, before it fails with ENOSPC. Zero: it fails at once.
+    public var fullWait: Duration = .seconds(300)
     /// Answered to `getxattr` of ``controlAttribute`` on the root: where the mount is spoken to.
     public var controlPath = ""
 

@@ -9,15 +9,15 @@ extension FileSystem {
     private static let copyLimit = 16 << 20
 
     public func allocate(
-        _ handle: HandleNumber, offset: Int64, length: Int64, _ allocation: Allocation
-    ) throws(Errno) {
-        let open = try self.handle(handle)
-        guard open.mode.contains(.write) else { throw .badFileDescriptor }
-        guard offset >= 0, length > 0 else { throw .invalidArgument }
+        _ handle: HandleNumber, offset: Int64, length: Int64, _ allocation: Allocation, reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
         let (end, isBeyond) = offset.addingReportingOverflow(length)
-        guard !isBeyond else { throw .fileTooLarge }
-        try changeBytes(of: open, adding: allocation == .punchHole ? 0 : length) {
-            try open.file.allocate(offset..<end, allocation)
+        guard offset >= 0, length > 0, !isBeyond else {
+            reply(.failure(offset >= 0 && length > 0 ? .fileTooLarge : .invalidArgument))
+            return nil
+        }
+        return change(handle, adding: allocation == .punchHole ? 0 : length, reply: reply) { file in
+            try file.allocate(offset..<end, allocation)
         }
     }
 
@@ -40,6 +40,29 @@ extension FileSystem {
     }
 
     public func copy(
+        from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int,
+        reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)? {
+        do throws(Errno) {
+            let piece = try pieceToCopy(from: source, at: sourceOffset, to: target, at: targetOffset, count: count)
+            guard piece > 0 else {
+                reply(.success(0))
+                return nil
+            }
+            let bytes = try handle(source).file
+            return change(target, adding: Int64(piece), reply: reply) { file in
+                try file.write(at: targetOffset, count: piece) { descriptor, offset throws(Errno) in
+                    try copyRange(of: bytes.descriptor, at: sourceOffset, to: descriptor, at: offset, count: piece)
+                }
+            }
+        } catch {
+            reply(.failure(error))
+            return nil
+        }
+    }
+
+    /// How many bytes one call copies.
+    private func pieceToCopy(
         from source: HandleNumber, at sourceOffset: Int64, to target: HandleNumber, at targetOffset: Int64, count: Int
     ) throws(Errno) -> Int {
         let (source, target) = (try handle(source), try handle(target))
@@ -52,12 +75,10 @@ extension FileSystem {
         let isWithin = source.file === target.file && abs(sourceOffset - targetOffset) < length
         guard !isWithin else { throw .invalidArgument }
         let piece = min(length, Int64(Self.copyLimit))
-        guard piece > 0 else { return 0 }
         // The caller then reads and writes, which fetches.
-        guard source.file.missing(in: sourceOffset..<sourceOffset + piece).isEmpty else { throw .notSupported }
-        return try write(to: target, offset: targetOffset, count: Int(piece)) { descriptor, offset throws(Errno) in
-            try copyRange(
-                of: source.file.descriptor, at: sourceOffset, to: descriptor, at: offset, count: Int(piece))
+        guard piece == 0 || source.file.missing(in: sourceOffset..<sourceOffset + piece).isEmpty else {
+            throw .notSupported
         }
+        return Int(piece)
     }
 }

@@ -65,7 +65,7 @@ extension FuseSession {
             request,
             send: { reply, result in
                 switch result {
-                case .success(let region): reply.region(region)
+                case .success(let bytes): reply.found(bytes)
                 case .failure(let errno): reply.fail(errno)
                 }
                 return true
@@ -81,12 +81,12 @@ extension FuseSession {
         offset: Int,
         _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
-        let reply = RequestReply(request)
-        guard let buffer, let information else { return reply.fail(.badFileDescriptor) }
+        guard let buffer, let information else { return RequestReply(request).fail(.badFileDescriptor) }
+        let handle = HandleNumber(rawValue: information.pointee.fh)
         let size = fuse_buf_size(buffer)
         let result = Result { () throws(Errno) in
             try operations.write(
-                HandleNumber(rawValue: information.pointee.fh),
+                handle,
                 offset: Int64(offset),
                 count: size
             ) { descriptor, offset throws(Errno) in
@@ -96,9 +96,51 @@ extension FuseSession {
             }
         }
         switch result {
-        case .success(let written): reply.written(written)
-        case .failure(let errno): reply.fail(errno)
+        case .success(let written?) where written == size: RequestReply(request).written(written)
+        case .success(let written):
+            writeRest(request, of: buffer, size, behind: written ?? 0, handle, offset: Int64(offset))
+        case .failure(let errno): RequestReply(request).fail(errno)
         }
+    }
+
+    /// Writes what had no room behind the first `written` bytes of a request. The request's memory belongs to the thread,
+    /// which has other requests to take: the bytes are copied out of it.
+    private func writeRest(
+        _ request: KernelRequest,
+        of buffer: UnsafeMutablePointer<fuse_bufvec>,
+        _ size: Int,
+        behind written: Int,
+        _ handle: HandleNumber,
+        offset: Int64
+    ) {
+        let bytes = [UInt8](unsafeUninitializedCapacity: size - written) { memory, filled in
+            filled = max(0, sluice_fuse_copy_to_memory(buffer, size - written, memory.baseAddress))
+        }
+        guard bytes.count == size - written else {
+            return written > 0 ? RequestReply(request).written(written) : RequestReply(request).fail(.ioError)
+        }
+        answerWithCount(request) { reply in
+            operations.writeWhenRoom(handle, offset: offset + Int64(written), bytes) { result in
+                reply(written > 0 ? .success(written + ((try? result.get()) ?? 0)) : result)
+            }
+        }
+    }
+
+    /// Runs an operation that answers with a count of bytes and may have to wait for space.
+    func answerWithCount(
+        _ request: KernelRequest, operation: (@escaping Reply<Int>) -> (any PendingOperation)?
+    ) {
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success(let count): reply.written(count)
+                case .failure(let errno): reply.fail(errno)
+                }
+                return true
+            },
+            operation: operation
+        )
     }
 
     func synchronize(

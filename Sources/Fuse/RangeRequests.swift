@@ -19,12 +19,20 @@ extension FuseSession {
         _ information: UnsafeMutablePointer<fuse_file_info>?
     ) {
         guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
-        answer(request) { () throws(Errno) in
-            guard let allocation = Allocation(flags: flags) else { throw .notSupported }
-            try neverENOSYS { () throws(Errno) in
-                try operations.allocate(handle, offset: Int64(offset), length: Int64(length), allocation)
+        guard let allocation = Allocation(flags: flags) else { return RequestReply(request).fail(.notSupported) }
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success: reply.succeed()
+                case .failure(let errno): reply.fail(Self.neverENOSYS(errno))
+                }
+                return true
+            },
+            operation: {
+                operations.allocate(handle, offset: Int64(offset), length: Int64(length), allocation, reply: $0)
             }
-        }
+        )
     }
 
     func seek(
@@ -36,12 +44,9 @@ extension FuseSession {
         let reply = RequestReply(request)
         guard let handle = Self.handle(information) else { return reply.fail(.badFileDescriptor) }
         guard let goal = SparseSeek(whence: whence) else { return reply.fail(.invalidArgument) }
-        let result = Result { () throws(Errno) in
-            try neverENOSYS { () throws(Errno) in try operations.seek(handle, goal, from: Int64(offset)) }
-        }
-        switch result {
+        switch Result(catching: { () throws(Errno) in try operations.seek(handle, goal, from: Int64(offset)) }) {
         case .success(let position): reply.position(position)
-        case .failure(let errno): reply.fail(errno)
+        case .failure(let errno): reply.fail(Self.neverENOSYS(errno))
         }
     }
 
@@ -55,35 +60,22 @@ extension FuseSession {
         count: Int,
         flags: Int32
     ) {
-        let reply = RequestReply(request)
         guard let source = Self.handle(source), let target = Self.handle(target) else {
-            return reply.fail(.badFileDescriptor)
+            return RequestReply(request).fail(.badFileDescriptor)
         }
-        guard flags == 0 else { return reply.fail(.invalidArgument) }
-        let result = Result { () throws(Errno) in
-            try neverENOSYS { () throws(Errno) in
-                try operations.copy(
-                    from: source,
-                    at: Int64(sourceOffset),
-                    to: target,
-                    at: Int64(targetOffset),
-                    count: count
-                )
-            }
-        }
-        switch result {
-        case .success(let count): reply.written(count)
-        case .failure(let errno): reply.fail(errno)
+        guard flags == 0 else { return RequestReply(request).fail(.invalidArgument) }
+        answerWithCount(request) { reply in
+            operations.copy(
+                from: source,
+                at: Int64(sourceOffset),
+                to: target,
+                at: Int64(targetOffset),
+                count: count
+            ) { reply($0.mapError(Self.neverENOSYS)) }
         }
     }
 
-    private func neverENOSYS<Value>(_ body: () throws(Errno) -> Value) throws(Errno) -> Value {
-        do {
-            return try body()
-        } catch {
-            throw error == .noFunction ? .notSupported : error
-        }
-    }
+    private static func neverENOSYS(_ errno: Errno) -> Errno { errno == .noFunction ? .notSupported : errno }
 }
 
 extension Allocation {

@@ -85,8 +85,19 @@ struct RequestReply: ~Copyable {
         fuse_reply_buf(use(), bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == 0
     }
 
+    consuming func found(_ found: FileBytes) {
+        switch found {
+        case .region(let region): self.region(region)
+        case .memory(let bytes):
+            let request = use()
+            bytes.withUnsafeBytes { memory in
+                _ = fuse_reply_buf(request, memory.baseAddress?.assumingMemoryBound(to: CChar.self), memory.count)
+            }
+        }
+    }
+
     /// Bytes of a local file. `region.owner` lives until they have moved.
-    consuming func region(_ region: FileRegion) {
+    private consuming func region(_ region: FileRegion) {
         let request = use()
         guard region.count > 0 else {
             fuse_reply_buf(request, nil, 0)

@@ -26,3 +26,8 @@ public func copyRange(
 ) throws(Errno) -> Int {
     Int(try systemCall { sluice_copy_file_range(source, sourceOffset, target, targetOffset, count) })
 }
+
+/// pwrite(2): the count of bytes written, which is less than all of them where the disk filled up in between.
+public func writeBytes(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, at offset: Int64) throws(Errno) -> Int {
+    try systemCall { bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) } }
+}

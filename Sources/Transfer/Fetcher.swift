@@ -22,7 +22,11 @@ public final class Fetcher: Sendable {
     private let isOnline: @Sendable () -> Bool
     private let logger: Logger
     private let state = Mutex(State())
+    /// For bytes that find no room on the disk.
+    public let uncached: UncachedReader
 
+    /// For so long after a fetch found no room, readers are told so at once.
+    private static let noRoomPause = Duration.seconds(1)
     /// Bytes that are made local at a time before an upload.
     private static let materializeStep: Int64 = 64 << 20
 
@@ -36,6 +40,7 @@ public final class Fetcher: Sendable {
     private struct Request {
         var inode: InodeNumber
         var range: Range<Int64>
+        var purpose: SpacePurpose
     }
 
     private struct State {
@@ -45,6 +50,7 @@ public final class Fetcher: Sendable {
         var ahead: [Request] = []
         var running = 0
         var rate = RateMeter()
+        var noRoomUntil = Duration.zero
     }
 
     /// - Parameters:
@@ -60,20 +66,27 @@ public final class Fetcher: Sendable {
         self.concurrency = concurrency
         self.logger = logger
         self.isOnline = isOnline
+        uncached = UncachedReader(store: store, time: time)
     }
 
     /// Calls `completion` when every byte of `range` is local, before returning if it is already. `wanted`, which
-    /// contains it, is what should be on the way besides.
+    /// contains it, is what should be on the way besides. Bytes that cannot be kept on this disk, for want of room above
+    /// all, are a `.localFault`: they can be read from ``uncached``.
     public func read(
-        _ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, then completion: @escaping Completion
+        _ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, for purpose: SpacePurpose = .reading,
+        then completion: @escaping Completion
     ) {
         let isPresent = file.missing(in: range).isEmpty
         if isPresent { completion(nil) }
+        if purpose == .reading, hasNoRoom {
+            if !isPresent { completion(Self.noRoom) }
+            return
+        }
         guard isOnline() else {
             if !isPresent { completion(StoreError(.unreachable, message: "there is no way to the store now")) }
             return
         }
-        enqueue(file, range, wanted: wanted, isPresent ? nil : completion)
+        enqueue(file, range, wanted: wanted, for: purpose, isPresent ? nil : completion)
         startRequests()
     }
 
@@ -95,7 +108,7 @@ public final class Fetcher: Sendable {
         while start < size {
             let range = start..<min(size, start + Self.materializeStep)
             let error = await withCheckedContinuation { done in
-                read(file, range, wanted: range) { done.resume(returning: $0) }
+                read(file, range, wanted: range, for: .sending) { done.resume(returning: $0) }
             }
             if let error { throw error }
             start = range.upperBound
@@ -107,7 +120,8 @@ public final class Fetcher: Sendable {
 
 extension Fetcher {
     private func enqueue(
-        _ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, _ completion: Completion?
+        _ file: CachedFile, _ range: Range<Int64>, wanted: Range<Int64>, for purpose: SpacePurpose,
+        _ completion: Completion?
     ) {
         let missing = file.missing(in: wanted)
         if missing.isEmpty && completion == nil { return }
@@ -119,7 +133,7 @@ extension Fetcher {
             if let completion { entry.waiters.add(range, completion) }
             for request in entry.plan.begin(missing: missing) {
                 let isDemanded = completion != nil && request.overlaps(range)
-                let request = Request(inode: file.inode, range: request)
+                let request = Request(inode: file.inode, range: request, purpose: purpose)
                 if isDemanded { state.demanded.append(request) } else { state.ahead.append(request) }
             }
             state.files[file.inode] = entry
@@ -140,6 +154,13 @@ extension Fetcher {
         }
     }
 
+    private static let noRoom = StoreError(.localFault, message: "no room for fetched bytes")
+
+    private var hasNoRoom: Bool {
+        let now = time.monotonic
+        return state.withLock { now < $0.noRoomUntil }
+    }
+
     private func nextRequest() -> (Request, CachedFile)? {
         state.withLock { state in
             guard state.running < concurrency else { return nil }
@@ -155,10 +176,13 @@ extension Fetcher {
 
     private func run(_ request: Request, _ file: CachedFile) async -> StoreError? {
         do {
-            try cache.admit(request.range.length)
+            try cache.admit(request.range.length, for: request.purpose)
         } catch {
-            return StoreError(.localFault, message: "no room for fetched bytes: \(error)")
+            let now = time.monotonic
+            state.withLock { $0.noRoomUntil = now + Self.noRoomPause }
+            return Self.noRoom
         }
+        defer { cache.arrived(request.range.length) }
         while true {
             guard let base = file.base else { return nil }  // every byte is local then
             do {
@@ -210,8 +234,10 @@ extension Fetcher {
     }
 
     private func report(_ error: StoreError, _ request: Request, _ waiting: Int) {
+        // Readers of what finds no room are served without.
+        let isHarmless = waiting == 0 || error.kind == .localFault && request.purpose == .reading
         logger.log(
-            level: waiting > 0 ? .warning : .debug, "fetch failed",
+            level: isHarmless ? .debug : .warning, "fetch failed",
             metadata: ["ino": "\(request.inode)", "range": "\(request.range)", "error": "\(error)"])
     }
 }

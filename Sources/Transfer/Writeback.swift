@@ -28,6 +28,7 @@ public final class Writeback: Sendable {
         var blocked: [InodeNumber: Set<InodeNumber>] = [:]
         var failures: [InodeNumber: WritebackStatus.Failure] = [:]
         var rate = RateMeter()
+        var advance = UploadAdvance()
         var timer: Timer?
         var sweep = Sweep()
         var isStarted = false
@@ -164,6 +165,17 @@ extension Writeback {
         advance()
     }
 
+    /// Space is wanted: everything that is closed is brought up now.
+    public func hurry() {
+        do {
+            let pending = try journal.read { try $0.pendingInodes() }
+            let closed = pending.filter { $0.pending.contains(.content) && !cache.isOpenForWriting($0.number) }
+            schedule(closed.map(\.number), after: .zero)
+        } catch {
+            logger.error("looking for what to send failed", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// The journal has new tombstones.
     public func tombstonesChanged() {
         state.withLock { $0.sweep.isWanted = true }
@@ -236,6 +248,9 @@ extension Writeback {
             seen = progress.count
         } while seen < enough && state.withLock { !$0.running.isEmpty }
     }
+
+    /// When bytes last reached the bucket, or something there was brought up, by the monotonic clock.
+    public var lastProgress: Duration { state.withLock { $0.advance.last } }
 
     /// Whether requests have a chance to pass.
     public var isOnline: Bool { !link.isOffline }

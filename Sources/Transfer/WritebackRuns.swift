@@ -34,7 +34,7 @@ extension Writeback {
             case .wait(let due): return due
             case .start(let number, let isUrgent):
                 state.ticket += 1
-                let progress = UploadProgress { [weak self] bytes in self?.sent(bytes) }
+                let progress = UploadProgress { [weak self] bytes in self?.sent(bytes, of: number) }
                 state.running[number] = Run(
                     task: Task { [weak self] in await self?.run(number, isUrgent: isUrgent, progress) },
                     progress: progress,
@@ -71,9 +71,12 @@ extension Writeback {
         advance()
     }
 
-    private func sent(_ bytes: Int64) {
+    private func sent(_ bytes: Int64, of number: InodeNumber) {
         let now = time.monotonic
-        state.withLock { $0.rate.add(bytes, at: now) }
+        state.withLock { state in
+            state.rate.add(bytes, at: now)
+            if let run = state.running[number] { state.advance.sent(run.progress.status.done, of: number, at: now) }
+        }
     }
 }
 
@@ -107,6 +110,7 @@ extension Writeback {
             state.sweep.isWanted = true
             switch outcome {
             case .done, .isWritten:
+                state.advance.settled(number, at: now)
                 if state.drains > 0 { state.reached[number] = run.ticket }
                 for blocked in state.blocked.removeValue(forKey: number) ?? [] {
                     state.queue.schedule(blocked, at: now, isUrgent: run.isUrgent)

@@ -19,8 +19,18 @@ import struct SystemPackage.Errno
         driver = world.driver
     }
 
-    private func allocate(_ handle: HandleNumber, _ range: Range<Int64>, _ allocation: Allocation) throws(Errno) {
-        try driver.fileSystem.allocate(handle, offset: range.lowerBound, length: range.length, allocation)
+    private func allocate(
+        _ handle: HandleNumber, _ range: Range<Int64>, _ allocation: Allocation
+    ) async throws(Errno) {
+        try await allocate(handle, at: range.lowerBound, length: range.length, allocation)
+    }
+
+    private func allocate(
+        _ handle: HandleNumber, at offset: Int64, length: Int64, _ allocation: Allocation
+    ) async throws(Errno) {
+        try await driver.wait {
+            driver.fileSystem.allocate(handle, offset: offset, length: length, allocation, reply: $0)
+        }
     }
 
     private func seek(_ handle: HandleNumber, _ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 {
@@ -29,9 +39,11 @@ import struct SystemPackage.Errno
 
     private func copy(
         _ source: HandleNumber, _ range: Range<Int64>, to target: HandleNumber, at offset: Int64
-    ) throws(Errno) -> Int {
-        try driver.fileSystem.copy(
-            from: source, at: range.lowerBound, to: target, at: offset, count: Int(range.length))
+    ) async throws(Errno) -> Int {
+        try await driver.wait {
+            driver.fileSystem.copy(
+                from: source, at: range.lowerBound, to: target, at: offset, count: Int(range.length), reply: $0)
+        }
     }
 
     // MARK: fallocate
@@ -39,9 +51,9 @@ import struct SystemPackage.Errno
     @Test func reservingSpaceExtendsWithZerosUnlessTheSizeIsKept() async throws {
         let handle = try await driver.create("a")
         try driver.write(handle, "abc")
-        try allocate(handle, 0..<6, .reserve(keepsSize: true))
+        try await allocate(handle, 0..<6, .reserve(keepsSize: true))
         #expect(try await driver.read(handle) == "abc")
-        try allocate(handle, 1..<6, .reserve(keepsSize: false))
+        try await allocate(handle, 1..<6, .reserve(keepsSize: false))
         #expect(try await driver.read(handle) == "abc\0\0\0")
         #expect(try await driver.stat("a").size == 6)
     }
@@ -49,12 +61,12 @@ import struct SystemPackage.Errno
     @Test func zeroedAndPunchedRangesReadAsZeros() async throws {
         let handle = try await driver.create("a")
         try driver.write(handle, "0123456789")
-        try allocate(handle, 1..<3, .zero(keepsSize: false))
-        try allocate(handle, 5..<7, .punchHole)
+        try await allocate(handle, 1..<3, .zero(keepsSize: false))
+        try await allocate(handle, 5..<7, .punchHole)
         #expect(try await driver.read(handle) == "0\0\034\0\0789")
-        try allocate(handle, 8..<20, .zero(keepsSize: true))
+        try await allocate(handle, 8..<20, .zero(keepsSize: true))
         #expect(try await driver.stat("a").size == 10)
-        try allocate(handle, 9..<12, .zero(keepsSize: false))
+        try await allocate(handle, 9..<12, .zero(keepsSize: false))
         #expect(try await driver.read(handle) == "0\0\034\0\07\0\0\0\0")
         driver.fileSystem.release(handle)
         try await world.drain()
@@ -66,7 +78,7 @@ import struct SystemPackage.Errno
     func zerosInARemoteFileNeverComeBackFromTheObject(_ allocation: Allocation) async throws {
         world.store.set("a", "0123456789")
         let handle = try await driver.open("a", [.read, .write])
-        try allocate(handle, 2..<6, allocation)
+        try await allocate(handle, 2..<6, allocation)
         #expect(world.faulty.calls(.get) == 0)
         #expect(try await driver.read(handle) == "01\0\0\0\06789")
         driver.fileSystem.release(handle)
@@ -78,7 +90,7 @@ import struct SystemPackage.Errno
     @Test func reservingSpaceInARemoteFileKeepsItsBytes() async throws {
         world.store.set("a", "0123456789")
         let handle = try await driver.open("a", [.read, .write])
-        try allocate(handle, 5..<12, .reserve(keepsSize: false))
+        try await allocate(handle, 5..<12, .reserve(keepsSize: false))
         #expect(try await driver.read(handle) == "0123456789\0\0")
     }
 
@@ -88,14 +100,13 @@ import struct SystemPackage.Errno
         let handle = try await driver.open("a", [.read, .write])
         let kinds: [Allocation] = [.reserve(keepsSize: false), .zero(keepsSize: false), .punchHole]
         for kind in kinds {
-            let fileSystem = driver.fileSystem
-            #expect(throws: Errno.invalidArgument) { try fileSystem.allocate(handle, offset: -1, length: 1, kind) }
-            #expect(throws: Errno.invalidArgument) { try fileSystem.allocate(handle, offset: 0, length: 0, kind) }
-            #expect(throws: Errno.invalidArgument) { try fileSystem.allocate(handle, offset: 0, length: -1, kind) }
-            #expect(throws: Errno.fileTooLarge) { try fileSystem.allocate(handle, offset: .max, length: 1, kind) }
+            await #expect(throws: Errno.invalidArgument) { try await allocate(handle, at: -1, length: 1, kind) }
+            await #expect(throws: Errno.invalidArgument) { try await allocate(handle, at: 0, length: 0, kind) }
+            await #expect(throws: Errno.invalidArgument) { try await allocate(handle, at: 0, length: -1, kind) }
+            await #expect(throws: Errno.fileTooLarge) { try await allocate(handle, at: .max, length: 1, kind) }
         }
         let reader = try await driver.open("a", .read)
-        #expect(throws: Errno.badFileDescriptor) { try allocate(reader, 0..<1, .punchHole) }
+        await #expect(throws: Errno.badFileDescriptor) { try await allocate(reader, 0..<1, .punchHole) }
         let requests = world.faulty.allCalls
         for open in [handle, reader] { driver.fileSystem.release(open) }
         try await world.drain()
@@ -106,7 +117,7 @@ import struct SystemPackage.Errno
         let handle = try await driver.create("a")
         let limit = world.cache.limits.limit
         for length in [limit + 1, Int64.max - 1, Int64.max - 1] {
-            #expect(throws: Errno.noSpace) { try allocate(handle, 0..<length, .reserve(keepsSize: false)) }
+            await #expect(throws: Errno.noSpace) { try await allocate(handle, 0..<length, .reserve(keepsSize: false)) }
         }
         #expect(try await driver.stat("a").size == 0)
         try driver.write(handle, "x")
@@ -123,7 +134,7 @@ import struct SystemPackage.Errno
             _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
             world.time.setWall(Timestamp(seconds: 2_000_000_000))
             let handle = try await driver.open("a", .write)
-            try allocate(handle, 0..<1, kind)
+            try await allocate(handle, 0..<1, kind)
             let attributes = try await driver.stat("a")
             #expect(attributes.permissions == 0o755)
             #expect(attributes.modified == Timestamp(seconds: 2_000_000_000))
@@ -167,7 +178,7 @@ import struct SystemPackage.Errno
     @Test func thereIsNoDataBehindTheLast() async throws {
         let handle = try await driver.create("a")
         try driver.write(handle, "x")
-        try allocate(handle, Self.block..<2 * Self.block, .reserve(keepsSize: false))
+        try await allocate(handle, Self.block..<2 * Self.block, .reserve(keepsSize: false))
         #expect(throws: Errno.noSuchAddressOrDevice) { try seek(handle, .data, from: Self.block) }
         #expect(try seek(handle, .hole, from: Self.block) == Self.block)
     }
@@ -178,12 +189,12 @@ import struct SystemPackage.Errno
         let handle = try await driver.open("a", [.read, .write])
         #expect(try seek(handle, .data, from: 7) == 7)
         #expect(try seek(handle, .hole, from: 0) == 6 * block)
-        try allocate(handle, 2 * block..<3 * block, .punchHole)
+        try await allocate(handle, 2 * block..<3 * block, .punchHole)
         try driver.write(handle, "x", at: 4 * block)
         #expect(try seek(handle, .hole, from: 0) == 2 * block)
         #expect(try seek(handle, .data, from: 2 * block) == 3 * block)
         #expect(try seek(handle, .hole, from: 3 * block) == 6 * block)
-        try allocate(handle, 5 * block..<6 * block, .punchHole)
+        try await allocate(handle, 5 * block..<6 * block, .punchHole)
         #expect(try seek(handle, .hole, from: 3 * block) == 5 * block)
         #expect(throws: Errno.noSuchAddressOrDevice) { try seek(handle, .data, from: 5 * block) }
         #expect(world.faulty.calls(.get) == 0)
@@ -208,11 +219,11 @@ import struct SystemPackage.Errno
         try await driver.writeFile("source", "0123456789")
         let source = try await driver.open("source", [.read, .write])
         let target = try await driver.create("target")
-        #expect(try copy(source, 2..<6, to: target, at: 3) == 4)
+        #expect(try await copy(source, 2..<6, to: target, at: 3) == 4)
         #expect(try await driver.read(target) == "\0\0\02345")
-        #expect(try copy(source, 7..<100, to: source, at: 1) == 3)
+        #expect(try await copy(source, 7..<100, to: source, at: 1) == 3)
         #expect(try await driver.read(source) == "0789456789")
-        #expect(try copy(source, 10..<20, to: target, at: 0) == 0)
+        #expect(try await copy(source, 10..<20, to: target, at: 0) == 0)
         driver.fileSystem.release(source)
         driver.fileSystem.release(target)
         try await world.drain()
@@ -224,7 +235,7 @@ import struct SystemPackage.Errno
         try await driver.writeFile("source", "abc")
         let source = try await driver.open("source", .read)
         let target = try await driver.open("target", [.read, .write])
-        #expect(try copy(source, 0..<3, to: target, at: 4) == 3)
+        #expect(try await copy(source, 0..<3, to: target, at: 4) == 3)
         #expect(try await driver.read(target) == "0123abc789")
     }
 
@@ -232,10 +243,10 @@ import struct SystemPackage.Errno
         world.store.set("source", "0123456789")
         let source = try await driver.open("source", .read)
         let target = try await driver.create("target")
-        #expect(throws: Errno.notSupported) { try copy(source, 0..<10, to: target, at: 0) }
+        await #expect(throws: Errno.notSupported) { try await copy(source, 0..<10, to: target, at: 0) }
         #expect(try await driver.stat("target").size == 0)
         _ = try await driver.read(source)
-        #expect(try copy(source, 0..<10, to: target, at: 0) == 10)
+        #expect(try await copy(source, 0..<10, to: target, at: 0) == 10)
         #expect(try await driver.read(target) == "0123456789")
     }
 
@@ -245,14 +256,14 @@ import struct SystemPackage.Errno
         let reader = try await driver.open("a", .read)
         let writer = try await driver.open("a", .write)
         let appender = try await driver.open("a", [.read, .write, .append])
-        #expect(throws: Errno.invalidArgument) { try copy(both, 0..<4, to: both, at: 3) }
-        #expect(throws: Errno.invalidArgument) { try copy(reader, 3..<8, to: writer, at: 0) }
-        #expect(throws: Errno.invalidArgument) { try copy(both, -1..<2, to: both, at: 5) }
-        #expect(throws: Errno.fileTooLarge) { try copy(reader, 0..<4, to: writer, at: .max - 1) }
-        #expect(throws: Errno.badFileDescriptor) { try copy(both, 0..<1, to: reader, at: 5) }
-        #expect(throws: Errno.badFileDescriptor) { try copy(writer, 0..<1, to: both, at: 5) }
-        #expect(throws: Errno.badFileDescriptor) { try copy(both, 0..<1, to: appender, at: 5) }
-        #expect(try copy(both, 0..<4, to: both, at: 4) == 4)
+        await #expect(throws: Errno.invalidArgument) { try await copy(both, 0..<4, to: both, at: 3) }
+        await #expect(throws: Errno.invalidArgument) { try await copy(reader, 3..<8, to: writer, at: 0) }
+        await #expect(throws: Errno.invalidArgument) { try await copy(both, -1..<2, to: both, at: 5) }
+        await #expect(throws: Errno.fileTooLarge) { try await copy(reader, 0..<4, to: writer, at: .max - 1) }
+        await #expect(throws: Errno.badFileDescriptor) { try await copy(both, 0..<1, to: reader, at: 5) }
+        await #expect(throws: Errno.badFileDescriptor) { try await copy(writer, 0..<1, to: both, at: 5) }
+        await #expect(throws: Errno.badFileDescriptor) { try await copy(both, 0..<1, to: appender, at: 5) }
+        #expect(try await copy(both, 0..<4, to: both, at: 4) == 4)
         #expect(try await driver.read(both) == "0123012389")
     }
 
@@ -265,7 +276,7 @@ import struct SystemPackage.Errno
         _ = try driver.fileSystem.setAttributes(of: inode, change, caller: driver.caller)
         world.time.setWall(Timestamp(seconds: 2_000_000_000))
         let (source, target) = (try await driver.open("source", .read), try await driver.open("target", .write))
-        #expect(try copy(source, 0..<3, to: target, at: 0) == 3)
+        #expect(try await copy(source, 0..<3, to: target, at: 0) == 3)
         let attributes = try await driver.stat("target")
         #expect(attributes.permissions == 0o755 && attributes.modified == Timestamp(seconds: 2_000_000_000))
     }

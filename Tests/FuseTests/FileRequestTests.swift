@@ -56,6 +56,48 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 4096, 300_000, 1 << 20])
+    func aWriteThatFindsNoRoomWaitsWithItsBytes(count: Int) throws {
+        try withMount { mount in
+            let bytes = pattern(count, seed: 4)
+            let descriptor = try check(open(mount("file"), O_WRONLY | O_CREAT, 0o600))
+            defer { close(descriptor) }
+            mount.fileSystem.state.withLock { $0.isFull = true }
+            mount.fileSystem.hold("write")
+            let shared = SharedResult()
+            let thread = startThread { shared.set(Int32(truncatingIfNeeded: write(descriptor, bytes, bytes.count))) }
+            #expect(eventually { mount.fileSystem.waitingCount == 1 })
+            // Others are served meanwhile, and attributes of the file as well.
+            #expect(try status(mount("file")).st_size == 0)
+            try check(mkdir(mount("directory"), 0o700))
+            #expect(shared.value == nil)
+            mount.fileSystem.letGo()
+            pthread_join(thread, nil)
+            #expect(shared.value == Int32(count))
+            #expect(try readFile(mount("file")) == bytes)
+        }
+    }
+
+    @Test func aSignalInterruptsAWriterThatWaitsForRoom() throws {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in }
+        sigaction(SIGUSR1, &action, nil)
+        try withMount { mount in
+            let descriptor = try check(open(mount("file"), O_WRONLY | O_CREAT, 0o600))
+            defer { close(descriptor) }
+            mount.fileSystem.state.withLock { $0.isFull = true }
+            mount.fileSystem.hold("write")
+            let shared = SharedResult()
+            let thread = startThread { shared.set(write(descriptor, [1, 2, 3], 3) == 3 ? 0 : errno) }
+            #expect(eventually { mount.fileSystem.waitingCount == 1 })
+            usleep(50_000)
+            pthread_kill(thread, SIGUSR1)
+            pthread_join(thread, nil)
+            #expect(shared.value == EINTR)
+            #expect(try status(mount("file")).st_size == 0)
+        }
+    }
+
     @Test func appendsGoToTheEnd() throws {
         try withMount { mount in
             try writeFile(mount("log"), Array("one\n".utf8))

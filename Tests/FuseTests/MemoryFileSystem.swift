@@ -43,6 +43,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         var waiting: [Held] = []
         /// The answer to fallocate, lseek and copy_file_range.
         var refusal: Errno?
+        /// Writes have to wait until one that is held is released.
+        var isFull = false
     }
 
     let state = Mutex(State())
@@ -315,7 +317,7 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         _ handle: HandleNumber,
         offset: Int64,
         count: Int,
-        reply: @escaping Reply<FileRegion>
+        reply: @escaping Reply<FileBytes>
     ) -> (any PendingOperation)? {
         let (inode, number) = inode(of: handle)
         guard let inode, let backing = inode.backing else {
@@ -329,7 +331,7 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
             count: available,
             owner: backing
         )
-        return hold("read \(number.rawValue)", { .success(region) }, reply)
+        return hold("read \(number.rawValue)", { .success(.region(region)) }, reply)
     }
 
     private func inode(of handle: HandleNumber) -> (Inode?, InodeNumber) {
@@ -344,7 +346,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         offset: Int64,
         count: Int,
         transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
-    ) throws(Errno) -> Int {
+    ) throws(Errno) -> Int? {
+        if state.withLock({ $0.isFull }) { return nil }
         let (inode, number) = inode(of: handle)
         guard let backing = inode?.backing else { throw .badFileDescriptor }
         let written = try transfer(backing.descriptor, offset)
@@ -355,18 +358,47 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         return written
     }
 
+    func writeWhenRoom(
+        _ handle: HandleNumber,
+        offset: Int64,
+        _ bytes: [UInt8],
+        reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)? {
+        note("write when there is room \(offset) \(bytes.count)")
+        return hold(
+            "write",
+            { [self] in
+                state.withLock { $0.isFull = false }
+                return Result { () throws(Errno) in
+                    try write(handle, offset: offset, count: bytes.count) { descriptor, offset throws(Errno) in
+                        try writeBytes(bytes[...], to: descriptor, at: offset)
+                    } ?? 0
+                }
+            },
+            reply
+        )
+    }
+
     func allocate(
         _ handle: HandleNumber,
         offset: Int64,
         length: Int64,
-        _ allocation: Allocation
-    ) throws(Errno) {
+        _ allocation: Allocation,
+        reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
         note("fallocate \(offset) \(length) \(allocation)")
+        reply(Result { () throws(Errno) in try allocateNow(handle, offset..<offset + length, allocation) })
+        return nil
+    }
+
+    private func allocateNow(
+        _ handle: HandleNumber, _ range: Range<Int64>, _ allocation: Allocation
+    ) throws(Errno) {
         if let refusal = state.withLock({ $0.refusal }) { throw refusal }
         let (inode, number) = inode(of: handle)
         guard let backing = inode?.backing else { throw .badFileDescriptor }
         let file = PosixDiskFile(owning: dup(backing.descriptor))
-        try file.allocate(offset..<offset + length, allocation)
+        try file.allocate(range, allocation)
         let size = try file.status().size
         state.withLock { $0.inodes[number]?.attributes.size = size }
     }
@@ -383,14 +415,19 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         at sourceOffset: Int64,
         to target: HandleNumber,
         at targetOffset: Int64,
-        count: Int
-    ) throws(Errno) -> Int {
+        count: Int,
+        reply: @escaping Reply<Int>
+    ) -> (any PendingOperation)? {
         note("copy_file_range \(sourceOffset) \(targetOffset) \(count)")
-        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
-        guard let backing = inode(of: source).0?.backing else { throw .badFileDescriptor }
-        return try write(target, offset: targetOffset, count: count) { descriptor, offset throws(Errno) in
-            try copyRange(of: backing.descriptor, at: sourceOffset, to: descriptor, at: offset, count: count)
-        }
+        reply(
+            Result { () throws(Errno) in
+                if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+                guard let backing = inode(of: source).0?.backing else { throw .badFileDescriptor }
+                return try write(target, offset: targetOffset, count: count) { descriptor, offset throws(Errno) in
+                    try copyRange(of: backing.descriptor, at: sourceOffset, to: descriptor, at: offset, count: count)
+                } ?? 0
+            })
+        return nil
     }
 
     func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {

@@ -64,6 +64,8 @@ def test_a_file_larger_than_the_limit_can_be_read(bucket, make_mount):
     with open(mount.path / "large", "rb", buffering=0) as file:
         while block := file.read(MEBIBYTE):
             digest.update(block)
+            if file.tell() % (8 * MEBIBYTE) == 0:
+                assert disk_usage(mount) <= LIMIT + 4 * MEBIBYTE
     assert digest.digest() == hashlib.sha256(content).digest()
     wait_until(lambda: used(mount) <= LIMIT, "the cache is under its limit after the close", 15)
 
@@ -75,14 +77,14 @@ def test_the_least_recently_used_file_goes_first(file_bucket, make_mount):
         mount.sync()
     assert (mount.path / "used").read_bytes() == (mount.path / "old").read_bytes()
     assert (mount.path / "used").read_bytes() == pattern(10 * MEBIBYTE, 1)
-    (mount.path / "new").write_bytes(pattern(20 * MEBIBYTE, 2))
+    (mount.path / "new").write_bytes(pattern(15 * MEBIBYTE, 2))
     mount.sync()
     wait_until(lambda: used(mount) <= LIMIT, "the cache is under its limit", 15)
     assert not is_local(mount, "old") and is_local(mount, "used") and is_local(mount, "new")
 
 
 def test_dirty_data_never_leaves_the_disk_and_the_limit_is_enospc(network, make_mount):
-    mount = make_mount(network.bucket, "-o", f"cache_limit={LIMIT}B").start()
+    mount = make_mount(network.bucket, "-o", f"cache_limit={LIMIT}B,full_wait=1s").start()
     network.bucket.put("remote", b"remote")
     assert (mount.path / "remote").read_bytes() == b"remote"
     network.proxy.cut()
@@ -114,7 +116,7 @@ def test_dirty_data_never_leaves_the_disk_and_the_limit_is_enospc(network, make_
 
 
 def test_dirty_data_survives_a_kill_at_the_limit(network, make_mount):
-    mount = make_mount(network.bucket, "-o", f"cache_limit={LIMIT}B").start()
+    mount = make_mount(network.bucket, "-o", f"cache_limit={LIMIT}B,full_wait=1s").start()
     network.proxy.cut()
     with pytest.raises(OSError) as failure, open(mount.path / "file", "wb", buffering=0) as file:
         while True:

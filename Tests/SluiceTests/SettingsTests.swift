@@ -124,6 +124,12 @@ import Testing
         #expect(try message { try settings(options: ["metadata=some"]) }.contains("full, mtime and none"))
     }
 
+    @Test func writersOnAFullDiskWaitFiveMinutesUnlessToldOtherwise() throws {
+        #expect(try settings().fullWait == .seconds(300))
+        #expect(try settings(options: ["full_wait=0s"]).fullWait == .zero)
+        #expect(try message { try settings(options: ["full_wait=2d"]) }.contains("full_wait"))
+    }
+
     @Test func fstabSaysReadOnlyAndReadWrite() throws {
         #expect(try settings(options: ["ro"]).isReadOnly)
         #expect(try !settings(options: ["ro,rw"]).isReadOnly)

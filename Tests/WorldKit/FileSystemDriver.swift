@@ -1,5 +1,6 @@
 import Cache
 import FileSystem
+import Platform
 import Synchronization
 
 import struct SystemPackage.Errno
@@ -182,26 +183,40 @@ final class FileSystemDriver: Sendable {
         }
     }
 
+    /// ENOSPC where it would have to wait for space.
     @discardableResult
     func write(_ handle: HandleNumber, _ text: String, at offset: Int64 = 0) throws -> Int {
-        let bytes = Array(text.utf8)
-        return try fileSystem.write(handle, offset: offset, count: bytes.count) { descriptor, offset throws(Errno) in
-            do {
-                return try FileDescriptor(rawValue: descriptor).writeAll(toAbsoluteOffset: offset, bytes)
-            } catch {
-                throw error as? Errno ?? .ioError
-            }
+        guard let count = try writeNow(handle, Array(text.utf8), at: offset) else { throw Errno.noSpace }
+        return count
+    }
+
+    /// Nil if it has to wait for space.
+    func writeNow(_ handle: HandleNumber, _ bytes: [UInt8], at offset: Int64) throws(Errno) -> Int? {
+        try fileSystem.write(handle, offset: offset, count: bytes.count) { descriptor, offset throws(Errno) in
+            try writeBytes(bytes[...], to: descriptor, at: offset)
         }
     }
 
+    /// Waits for space if need be.
+    func write(_ handle: HandleNumber, _ bytes: [UInt8], at offset: Int64) async throws(Errno) -> Int {
+        if let count = try writeNow(handle, bytes, at: offset) { return count }
+        return try await wait { fileSystem.writeWhenRoom(handle, offset: offset, bytes, reply: $0) }
+    }
+
     func read(_ handle: HandleNumber, at offset: Int64 = 0, count: Int = 1 << 20) async throws -> String {
-        let region = try await wait { fileSystem.read(handle, offset: offset, count: count, reply: $0) }
-        return try withExtendedLifetime(region.owner) {
-            let bytes = try [UInt8](unsafeUninitializedCapacity: region.count) { buffer, filled in
-                filled = try FileDescriptor(rawValue: region.descriptor)
-                    .read(fromAbsoluteOffset: region.offset, into: UnsafeMutableRawBufferPointer(buffer))
+        String(decoding: try await readBytes(handle, at: offset, count: count), as: UTF8.self)
+    }
+
+    func readBytes(_ handle: HandleNumber, at offset: Int64, count: Int) async throws -> [UInt8] {
+        switch try await wait({ fileSystem.read(handle, offset: offset, count: count, reply: $0) }) {
+        case .memory(let bytes): return bytes
+        case .region(let region):
+            return try withExtendedLifetime(region.owner) {
+                try [UInt8](unsafeUninitializedCapacity: region.count) { buffer, filled in
+                    filled = try FileDescriptor(rawValue: region.descriptor)
+                        .read(fromAbsoluteOffset: region.offset, into: UnsafeMutableRawBufferPointer(buffer))
+                }
             }
-            return String(decoding: bytes, as: UTF8.self)
         }
     }
 

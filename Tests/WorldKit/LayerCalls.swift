@@ -5,7 +5,6 @@ import Synchronization
 import TestKit
 
 import struct SystemPackage.Errno
-import struct SystemPackage.FileDescriptor
 
 /// The calls of programs carried out by the file system without a kernel: does here what the kernel does before it
 /// asks a file system, no more.
@@ -119,26 +118,14 @@ extension LayerCalls {
     func read(_ file: OpenDescriptor, at offset: Int64, count: Int) async throws -> [UInt8] {
         let open = try opened(file)
         guard open.flags.contains(.read) else { throw Errno.badFileDescriptor }
-        let region = try await wait { fileSystem.read(open.handle, offset: offset, count: count, reply: $0) }
-        return try withExtendedLifetime(region.owner) {
-            try [UInt8](unsafeUninitializedCapacity: region.count) { buffer, filled in
-                filled = try FileDescriptor(rawValue: region.descriptor)
-                    .read(fromAbsoluteOffset: region.offset, into: UnsafeMutableRawBufferPointer(buffer))
-            }
-        }
+        return try await driver.readBytes(open.handle, at: offset, count: count)
     }
 
     func write(_ file: OpenDescriptor, at offset: Int64, _ bytes: [UInt8]) async throws -> Int {
         let open = try opened(file)
         guard open.flags.contains(.write) else { throw Errno.badFileDescriptor }
         let end = open.flags.contains(.append) ? try fileSystem.attributes(of: open.inode).0.size : offset
-        return try fileSystem.write(open.handle, offset: end, count: bytes.count) { descriptor, offset throws(Errno) in
-            do {
-                return try FileDescriptor(rawValue: descriptor).writeAll(toAbsoluteOffset: offset, bytes)
-            } catch {
-                throw error as? Errno ?? .ioError
-            }
-        }
+        return try await driver.write(open.handle, bytes, at: end)
     }
 
     func resize(_ file: OpenDescriptor, to size: Int64) async throws {
@@ -150,7 +137,7 @@ extension LayerCalls {
     func allocate(_ file: OpenDescriptor, at offset: Int64, length: Int64, _ allocation: Allocation) async throws {
         let open = try opened(file)
         guard open.flags.contains(.write) else { throw Errno.badFileDescriptor }
-        try fileSystem.allocate(open.handle, offset: offset, length: length, allocation)
+        try await wait { fileSystem.allocate(open.handle, offset: offset, length: length, allocation, reply: $0) }
     }
 
     func synchronize(_ file: OpenDescriptor) async throws {

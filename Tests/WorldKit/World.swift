@@ -29,10 +29,12 @@ final class World: Sendable {
     /// - Parameters:
     ///   - state: one that was used before is that of a former process.
     ///   - writeback: how the bucket is brought up.
+    ///   - limits: what data files may take.
     init(
         store: MemoryStore = MemoryStore(), state: WorldState? = nil, time: ManualTime = ManualTime(),
         writeback configuration: WritebackConfiguration = WritebackConfiguration(
             host: "robot", defaults: World.defaults),
+        limits: CacheLimits = CacheLimits(limit: 1 << 30, reserve: 0),
         _ configure: (inout FileSystemOptions) -> Void = { _ in }
     ) throws {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -44,7 +46,7 @@ final class World: Sendable {
         self.state = try state ?? WorldState()
         journal = try self.state.openJournal()
         cache = try FileCache(
-            journal: journal, disk: self.state.disk, limits: CacheLimits(limit: 1 << 30, reserve: 0),
+            journal: journal, disk: self.state.disk, limits: limits,
             time: time, boot: self.state.boot, logger: logger)
         link = LinkMonitor(time: time, logger: logger)
         let observed = ObservedStore(faulty, link: link)

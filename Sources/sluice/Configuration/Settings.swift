@@ -13,6 +13,9 @@ struct Settings: Equatable, Sendable {
     var cacheLimit: Int64?
     /// Bytes of the disk left to others. Nil: 2 GiB, on small disks a tenth.
     var cacheReserve: Int64?
+    /// How long writers wait for space while nothing is uploaded. Some recorders ignore a failed write; a link that is
+    /// gone for a bridge or a tunnel is back by then.
+    var fullWait: Duration = .seconds(300)
     /// Enough to fill a link with small files, few enough for a slow one.
     var uploadConcurrency = 4
     /// 16 requests of 8 MiB fill 10 Gb/s at 100 ms.
@@ -62,6 +65,7 @@ extension Settings {
         case "mount_offline": mountsOffline = try Self.flag(value)
         case "metadata": metadata = try Self.policy(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
+        case "full_wait": fullWait = try Self.duration(value, 0...86400)
         case "cache_reserve": cacheReserve = try Self.size(value)
         case "upload_concurrency": uploadConcurrency = try Self.number(value, 1...64)
         case "download_concurrency": downloadConcurrency = try Self.number(value, 1...256)

@@ -36,6 +36,15 @@ struct StatusReport: Codable, Equatable, Sendable {
         var limitBytes: Int64
     }
 
+    /// Writers for whom there is no room.
+    struct Waiting: Codable, Equatable, Sendable {
+        var writers: Int
+        /// Of the one that has waited longest.
+        var seconds: Double
+        /// What keeps them waiting.
+        var reason: String
+    }
+
     struct Rates: Codable, Equatable, Sendable {
         var uploadBytesPerSecond: Double
         var downloadBytesPerSecond: Double
@@ -53,6 +62,8 @@ struct StatusReport: Codable, Equatable, Sendable {
     var warnings: [String] = []
     var cache: Cache
     var rates: Rates
+    /// Absent while nobody waits.
+    var waiting: Waiting?
 }
 
 // MARK: For people
@@ -70,6 +81,10 @@ extension StatusReport {
                 + " bucket, limit \(Units.text(bytes: cache.limitBytes))",
             "  rates     \(rate(rates.uploadBytesPerSecond)) up, \(rate(rates.downloadBytesPerSecond)) down",
         ]
+        if let waiting {
+            lines.append(
+                "  waiting   \(waiting.writers) writers for space, \(Int(waiting.seconds)) s: \(waiting.reason)")
+        }
         lines += uploading.map { "  uploading \($0.path)  \($0.percent) % of \(Units.text(bytes: $0.bytesTotal))" }
         lines += warnings.map { "  warning   \($0)" }
         lines += events(conflicts, "conflict ") + events(errors, "error    ")

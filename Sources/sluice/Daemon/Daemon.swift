@@ -82,7 +82,7 @@ struct Daemon: Sendable {
     private func tellOfFullDisk(_ disk: StateDisk, _ reserve: Int64) {
         Progress.tell(
             "warning: the disk of \(disk.path) has \(Units.text(bytes: disk.available)) left, less than cache_reserve "
-                + "(\(Units.text(bytes: reserve))): writing fails until there is space")
+                + "(\(Units.text(bytes: reserve))): writing waits until there is space")
     }
 
     private func makeEngine(
@@ -116,6 +116,7 @@ struct Daemon: Sendable {
         fileSystem.keyPrefix = source.keyPrefix
         fileSystem.uploadDelay = settings.uploadDelay
         fileSystem.networkDeadline = settings.networkTimeout
+        fileSystem.fullWait = settings.fullWait
         fileSystem.controlPath = disk.path
         let defaults = RemoteDefaults(
             filePermissions: 0o644 & permissions, directoryPermissions: 0o755 & permissions, userID: geteuid(),
@@ -129,6 +130,7 @@ struct Daemon: Sendable {
             Engine.Settings(
                 fileSystem: fileSystem,
                 limits: CacheLimits(limit: settings.cacheLimit ?? disk.total, reserve: reserve),
+                journalReserve: disk.journalReserve,
                 writeback: writeback,
                 defaults: defaults, flushInterval: settings.flushInterval,
                 downloadConcurrency: settings.downloadConcurrency,

@@ -14,6 +14,8 @@ final class Engine: Sendable {
     struct Settings: Sendable {
         var fileSystem = FileSystemOptions()
         var limits: CacheLimits
+        /// Bytes of the disk that the journal holds ahead.
+        var journalReserve: Int64
         var writeback: WritebackConfiguration
         var defaults: RemoteDefaults
         var flushInterval: Duration
@@ -48,10 +50,13 @@ final class Engine: Sendable {
         time: any TimeSource, logger: Logger
     ) throws {
         self.state = state
-        journal = try Journal(path: state.journalPath)
+        journal = try Journal(path: state.journalPath, reserve: settings.journalReserve)
         try Self.claim(journal, for: source, state)
         cache = try FileCache(
             journal: journal, disk: state.disk, limits: settings.limits, time: time, boot: .current(), logger: logger)
+        do { try journal.replenish() } catch {
+            logger.warning("no space to hold ahead for the journal", metadata: ["error": "\(error)"])
+        }
         flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger)
         link = LinkMonitor(time: time, silence: Self.silence, logger: logger)
         observed = ObservedStore(store, link: link)

@@ -36,7 +36,11 @@ struct EngineControl: MountControl {
                 usedBytes: usage.used, dirtyBytes: usage.dirty, limitBytes: usage.limit),
             rates: StatusReport.Rates(
                 uploadBytesPerSecond: writeback.uploadBytesPerSecond,
-                downloadBytesPerSecond: engine.fetcher.bytesPerSecond))
+                downloadBytesPerSecond: engine.fetcher.bytesPerSecond),
+            waiting: try engine.fileSystem.waiting.map {
+                StatusReport.Waiting(
+                    writers: $0.writers, seconds: $0.longest / .seconds(1), reason: $0.reason.rawValue)
+            })
     }
 
     func drain(_ path: String) async throws {

@@ -38,6 +38,10 @@ struct StateDisk {
         return reserve
     }
 
+    /// Bytes that the journal holds ahead: enough for the uploads of thousands of files on a disk that others fill, and
+    /// little of a small disk.
+    var journalReserve: Int64 { max(1 << 20, min(16 << 20, total / 64)) }
+
     private static func nearestExisting(_ path: String) -> String {
         var path = path
         while access(path, F_OK) != 0, path != "/" {

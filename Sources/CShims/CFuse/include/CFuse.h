@@ -40,6 +40,13 @@ static inline ssize_t sluice_fuse_copy_to_descriptor(
     return fuse_buf_copy(&target, source, (enum fuse_buf_copy_flags)0);
 }
 
+// Moves `size` bytes of a write request to `memory`; the count moved, or -errno.
+static inline ssize_t sluice_fuse_copy_to_memory(struct fuse_bufvec *source, size_t size, void *memory) {
+    struct fuse_bufvec target = FUSE_BUFVEC_INIT(size);
+    target.buf[0].mem = memory;
+    return fuse_buf_copy(&target, source, (enum fuse_buf_copy_flags)0);
+}
+
 // Answers a read from the thread's buffer; splicing was not faster (scripts/bench, reads of 128 KiB and 1 MiB).
 static inline int sluice_fuse_reply_copy(fuse_req_t request, int descriptor, off_t offset, size_t size) {
     char *buffer = sluice_fuse_thread_buffer(size);

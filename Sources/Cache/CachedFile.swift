@@ -28,8 +28,11 @@ public final class CachedFile: Sendable {
         var base: RemoteObject?
         /// Nil when every byte is local.
         var log: RangeLog?
+        /// Raised before and after each change of the data file; ``synced`` follows when they are on the disk.
+        var written: UInt64 = 0
+        var synced: UInt64 = 0
         /// Whether bytes, the size or the name may be lost by a power cut.
-        var isUnsynced = false
+        var isUnsynced: Bool { written != synced }
         var hasUnsyncedName = false
         /// Bytes from the start that are on the disk for good. The row of a dirty file says no more than that: a data file
         /// that is shorter has lost something.
@@ -90,13 +93,13 @@ extension CachedFile {
             return state.log == nil
         }
         if isComplete {
-            defer { state.withLock { $0.changes += 1 } }
+            defer { state.withLock { endChange(&$0) } }
             let written = try transfer(file.descriptor, offset)
             state.withLock { endWrite(&$0, offset..<offset + Int64(written)) }
             return written
         }
         return try state.withLock { state in
-            defer { state.changes += 1 }
+            defer { endChange(&state) }
             let written = try transfer(file.descriptor, offset)
             let range = offset..<offset + Int64(written)
             try record(.present(range), &state)
@@ -111,7 +114,7 @@ extension CachedFile {
             // Nothing is left of the bytes that a failed sync may have lost.
             if size == 0 { state.syncError = nil }
             try beginChange(&state)
-            defer { state.changes += 1 }
+            defer { endChange(&state) }
             if size < state.durableSize { try journalCut(to: size, &state) }
             if size < state.size {
                 state.cuts += 1
@@ -128,7 +131,7 @@ extension CachedFile {
     public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws {
         try state.withLock { state in
             try beginChange(&state)
-            defer { state.changes += 1 }
+            defer { endChange(&state) }
             // The disk may have done a part of it before it failed.
             defer { state.size = (try? file.status().size) ?? state.size }
             try system("allocating in a data file") { () throws(Errno) in try file.allocate(range, allocation) }
@@ -150,7 +153,12 @@ extension CachedFile {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
         if !state.isDirty { try beginDirt(&state) }
         state.changes += 1
-        state.isUnsynced = true
+        state.written += 1
+    }
+
+    private func endChange(_ state: inout State) {
+        state.changes += 1
+        state.written += 1
     }
 
     /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
@@ -161,6 +169,7 @@ extension CachedFile {
                 try synchronizeName(of: &state)
                 try file.synchronize()
                 if let end = state.log?.end { try state.log?.markSynced(before: end) }
+                state.synced = state.written
             } catch {
                 state.syncError = error
                 throw CacheError.system(error, during: "syncing a data file")
@@ -269,7 +278,7 @@ extension CachedFile {
                 }
                 try record(.present(gap), &state)
             }
-            state.isUnsynced = true
+            state.written += 1
         }
     }
 
@@ -327,10 +336,7 @@ extension CachedFile {
     /// Makes the name and all bytes written before the call survive a power cut. A failure is remembered: what was
     /// acknowledged may be gone, and no later success may hide that.
     public func synchronize() throws(CacheError) {
-        let moment = state.withLock { state -> (isNeeded: Bool, size: Int64, cuts: UInt64, logEnd: Int64?) in
-            defer { state.isUnsynced = false }
-            return (state.isUnsynced || state.syncError != nil, state.size, state.cuts, state.log?.end)
-        }
+        let moment = state.withLock { SyncMoment(isNeeded: $0.isUnsynced || $0.syncError != nil, $0) }
         guard moment.isNeeded else { return }
         do throws(Errno) {
             if let errno = state.withLock({ $0.syncError }) { throw errno }
@@ -342,8 +348,27 @@ extension CachedFile {
             throw .system(error, during: "syncing a data file")
         }
         state.withLock { state in
+            // Only now: another caller must not take a sync that is still under way for done.
+            state.synced = max(state.synced, moment.written)
             // One that was cut meanwhile may be shorter.
             if state.cuts == moment.cuts { state.durableSize = max(state.durableSize, moment.size) }
+        }
+    }
+
+    /// What a sync covers that begins now.
+    private struct SyncMoment {
+        var isNeeded: Bool
+        var written: UInt64
+        var size: Int64
+        var cuts: UInt64
+        var logEnd: Int64?
+
+        init(isNeeded: Bool, _ state: borrowing State) {
+            self.isNeeded = isNeeded
+            written = state.written
+            size = state.size
+            cuts = state.cuts
+            logEnd = state.log?.end
         }
     }
 

@@ -1,0 +1,72 @@
+import Platform
+import Synchronization
+import SystemPackage
+
+/// A real disk that tells of each sync of a data file, before it is made.
+final class WatchedDisk: Disk {
+    private let disk: PosixDisk
+    private let willSynchronize = Mutex<(@Sendable () -> Void)?>(nil)
+    private let count = Atomic(0)
+
+    init(path: String) throws {
+        disk = try PosixDisk(path: path)
+    }
+
+    /// How many syncs of files were made.
+    var synchronizations: Int { count.load(ordering: .acquiring) }
+
+    /// Calls `body` in the middle of the next sync of a file, once.
+    func duringNextSync(_ body: @escaping @Sendable () -> Void) {
+        willSynchronize.withLock { $0 = body }
+    }
+
+    fileprivate func synchronize(_ file: any DiskFile) throws(Errno) {
+        let body = willSynchronize.withLock { body in
+            defer { body = nil }
+            return body
+        }
+        body?()
+        try file.synchronize()
+        count.add(1, ordering: .releasing)
+    }
+
+    func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
+        WatchedFile(try disk.open(name, mode), of: self)
+    }
+
+    func remove(_ name: String) throws(Errno) { try disk.remove(name) }
+    func rename(_ name: String, to newName: String) throws(Errno) { try disk.rename(name, to: newName) }
+    func makeDirectory(_ name: String) throws(Errno) { try disk.makeDirectory(name) }
+    func names(in directory: String) throws(Errno) -> [String] { try disk.names(in: directory) }
+    func synchronizeDirectory(_ name: String) throws(Errno) { try disk.synchronizeDirectory(name) }
+    func synchronizeAll() throws(Errno) { try disk.synchronizeAll() }
+    func space() throws(Errno) -> DiskSpace { try disk.space() }
+}
+
+private final class WatchedFile: DiskFile {
+    private let file: any DiskFile
+    private let disk: WatchedDisk
+
+    init(_ file: any DiskFile, of disk: WatchedDisk) {
+        self.file = file
+        self.disk = disk
+    }
+
+    var descriptor: Int32 { file.descriptor }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+        try file.read(into: buffer, at: offset)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) { try file.write(bytes, at: offset) }
+    func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
+
+    func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws(Errno) {
+        try file.allocate(range, allocation)
+    }
+
+    func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 { try file.seek(goal, from: offset) }
+    func synchronize() throws(Errno) { try disk.synchronize(file) }
+    func status() throws(Errno) -> DiskFileStatus { try file.status() }
+    func setModified(_ time: Timestamp) throws(Errno) { try file.setModified(time) }
+}

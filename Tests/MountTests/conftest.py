@@ -14,6 +14,7 @@ pytest.register_assert_rewrite("harness.twins")
 from harness import servers  # noqa: E402
 from harness.mount import SLUICE, Mount  # noqa: E402
 from harness.proxy import Proxy  # noqa: E402
+from harness.recorders import Recorders  # noqa: E402
 from harness.stores import DirectoryBucket, S3Bucket  # noqa: E402
 from harness.twins import Twin  # noqa: E402
 
@@ -86,9 +87,10 @@ def make_mount(request, tmp_path):
     """Makes a Mount that is ended after the test; each has its own mount point and, unless given, an empty state."""
     made = []
 
-    def make(bucket, *options, state=None):
+    def make(bucket, *options, state=None, path=None):
         number = len(made) + 1
-        mount = Mount(bucket, tmp_path / f"mount-{number}", state or tmp_path / f"state-{number}", options)
+        path = path or tmp_path / f"mount-{number}"
+        mount = Mount(bucket, path, state or tmp_path / f"state-{number}", options)
         made.append(mount)
         return mount
 
@@ -98,6 +100,13 @@ def make_mount(request, tmp_path):
         mount.destroy()
         if report and report.failed and mount.log():
             print(f"--- log of {mount.path.name}\n{mount.log()[-8000:]}", file=sys.stderr)
+
+
+@pytest.fixture
+def recorders(tmp_path):
+    """Starts recorders whose every call is noted; whatever still runs is ended after the test."""
+    with Recorders(tmp_path / "recorders") as running:
+        yield running
 
 
 @pytest.fixture

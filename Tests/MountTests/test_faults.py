@@ -1,4 +1,4 @@
-"""Crashes, signals, a network that goes and comes, other writers: nothing that was written is lost."""
+"""Signals, a network that goes and comes, other writers: nothing that was written is lost."""
 
 import errno
 import os
@@ -6,7 +6,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -25,140 +24,6 @@ def conflict_copies(bucket):
 
 def pattern(size, seed=0):
     return random.Random(seed).randbytes(size)
-
-
-# Crashes
-
-# Appends blocks to files in turn and says on standard output what was acknowledged: one line for each write.
-RECORDER = """
-import os, sys
-directory, seed = sys.argv[1], int(sys.argv[2])
-os.makedirs(directory, exist_ok=True)
-index = 0
-while True:
-    name = f"{directory}/part-{index // 20:03}"
-    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for _ in range(20):
-        block = bytes([(seed * 31 + index) % 251]) * (1000 + index * 37 % 9000)
-        assert os.write(file, block) == len(block)
-        print(f"{name} {block[0]} {len(block)}", flush=True)
-        index += 1
-    os.close(file)
-"""
-
-
-def record_until_the_daemon_is_killed(mount, directory, seed, seconds):
-    """Returns what was acknowledged: the bytes of each file that the mount must have."""
-    command = [sys.executable, "-c", RECORDER, directory, str(seed)]
-    recorder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    time.sleep(seconds)
-    mount.kill()
-    output, _ = recorder.communicate(timeout=30)
-    assert recorder.returncode != 0, "the recorder must have met the end of the mount"
-    acknowledged = {}
-    for line in output.splitlines():
-        name, value, count = line.split(" ")
-        key = os.path.relpath(name, mount.path)
-        acknowledged[key] = acknowledged.get(key, b"") + bytes([int(value)]) * int(count)
-    assert acknowledged, "nothing was written before the kill: the round proves nothing"
-    return acknowledged
-
-
-def test_what_was_written_before_each_kill_is_readable_and_reaches_the_bucket(bucket, make_mount):
-    moments = random.Random(20)
-    mount = make_mount(bucket).start()
-    written = {}
-    for number in range(5):
-        seconds = moments.uniform(0.15, 0.9)
-        written |= record_until_the_daemon_is_killed(mount, mount.path / f"round-{number}", number, seconds)
-        mount.start()
-        for key, content in written.items():
-            # The last write may have been done and not acknowledged: more may be there, never less.
-            assert (mount.path / key).read_bytes().startswith(content), f"{key} after round {number}"
-    files = {key: (mount.path / key).read_bytes() for key in written}
-    mount.sync()
-    for key, content in files.items():
-        assert bucket.read(key) == content
-    assert set(bucket.keys()) - set(files) <= {key for key in bucket.keys() if not bucket.read(key)}
-    assert conflict_copies(bucket) == [] and mount.status()["conflicts"] == []
-
-
-def test_names_and_attributes_changed_before_a_kill_are_so_after_it(bucket, make_mount):
-    mount = make_mount(bucket).start()
-    (mount.path / "kept").write_text("kept")
-    (mount.path / "gone").write_text("gone")
-    (mount.path / "old").write_text("moved")
-    (mount.path / "directory").mkdir()
-    mount.sync()
-    assert {"kept", "gone", "old"} == set(bucket.keys())
-    (mount.path / "gone").unlink()
-    (mount.path / "old").rename(mount.path / "directory" / "new")
-    (mount.path / "kept").chmod(0o640)
-    os.utime(mount.path / "kept", ns=(10**18, 10**18))
-    os.symlink("kept", mount.path / "link")
-    mount.kill()
-    mount.start()
-    assert sorted(path.name for path in mount.path.iterdir()) == ["directory", "kept", "link"]
-    assert (mount.path / "directory" / "new").read_text() == "moved"
-    assert (mount.path / "kept").stat().st_mode & 0o777 == 0o640
-    assert (mount.path / "kept").stat().st_mtime_ns == 10**18
-    assert os.readlink(mount.path / "link") == "kept"
-    mount.sync()
-    assert bucket.keys() == ["directory/new", "kept", "link"]
-
-
-@pytest.mark.parametrize("size", [6 * MEBIBYTE, 40 * MEBIBYTE], ids=["single", "multipart"])
-def test_an_upload_cut_by_a_kill_ends_right_without_a_conflict_with_itself(network, make_mount, size):
-    mount = make_mount(network.bucket).start()
-    content = pattern(size)
-    network.proxy.bytes_per_second = 8 * MEBIBYTE
-    (mount.path / "large.bin").write_bytes(content)
-    moments = random.Random(size)
-    for _ in range(2):
-        wait_for_uploads_to_start(mount)
-        time.sleep(moments.uniform(0, 0.5))
-        mount.kill()
-        assert network.bucket.keys() in ([], ["large.bin"])
-        mount.start()
-    network.proxy.bytes_per_second = None
-    mount.sync(timeout=60)
-    assert network.bucket.keys() == ["large.bin"]
-    assert network.bucket.read("large.bin") == content
-    assert mount.status()["conflicts"] == []
-    assert network.bucket.client.list_multipart_uploads(Bucket=network.bucket.name).get("Uploads", []) == []
-
-
-def still(count, pause=0.3):
-    """The value of `count()`, or None if it still changes."""
-    before = count()
-    time.sleep(pause)
-    return before if count() == before else None
-
-
-def test_a_multipart_upload_goes_on_after_a_kill_where_it_was(network, make_mount):
-    client, bucket = network.bucket.client, network.bucket.name
-    mount = make_mount(network.bucket).start()
-    size = 48 * MEBIBYTE
-    (mount.path / "large.bin").write_bytes(pattern(size))
-    network.proxy.bytes_per_second = 8 * MEBIBYTE
-
-    def parts():
-        """How many the store has."""
-        uploads = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-        if not uploads:
-            return 0
-        return len(client.list_parts(Bucket=bucket, Key="large.bin", UploadId=uploads[0]["UploadId"]).get("Parts", []))
-
-    done = wait_until(lambda: (count := parts()) >= 2 and count, "two parts are in the store", 30, 0.02)
-    time.sleep(0.3)  # for the answers to be journaled
-    mount.kill()
-    network.proxy.bytes_per_second = None
-    sent = wait_until(lambda: still(lambda: network.proxy.sent_bytes), "the dead daemon's bytes are through")
-    mount.start()
-    mount.sync(timeout=60)
-    assert network.bucket.read("large.bin") == pattern(size)
-    sent = network.proxy.sent_bytes - sent
-    assert sent < size - done * 8 * MEBIBYTE + MEBIBYTE, f"{sent} bytes sent after the kill, {done} parts were there"
 
 
 # Ends

@@ -15,9 +15,9 @@ SLUICE = Path(os.environ.get("SLUICE", REPOSITORY / ".build/debug/sluice")).abso
 QUICK = ["-o", "upload_delay=200ms"]
 
 
-def sluice(*arguments, environment=None, timeout=120):
-    """Runs a command to its end; the result has returncode, stdout and stderr."""
-    command = [str(SLUICE), *map(str, arguments)]
+def sluice(*arguments, environment=None, timeout=120, launcher=()):
+    """Runs a command to its end, below `launcher` if given; the result has returncode, stdout and stderr."""
+    command = [*launcher, str(SLUICE), *map(str, arguments)]
     variables = {**os.environ, **(environment or {})}
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=timeout)
 
@@ -36,6 +36,8 @@ class Mount:
         self.path = Path(path)
         self.state = Path(state)
         self.options = [*QUICK, *map(str, options)]
+        # A command that starts the daemon's command, as of another boot of the machine.
+        self.launcher = []
         self.path.mkdir(parents=True, exist_ok=True)
 
     def start(self):
@@ -45,9 +47,26 @@ class Mount:
         return self
 
     def try_start(self):
+        return sluice(*self._arguments(), environment=self.bucket.environment, launcher=self.launcher)
+
+    def _arguments(self):
         bucket = self.bucket
-        arguments = ["mount", bucket.source, self.path, *bucket.options, "--state-dir", self.state, *self.options]
-        return sluice(*arguments, environment=bucket.environment)
+        return ["mount", bucket.source, self.path, *bucket.options, "--state-dir", self.state, *self.options]
+
+    def start_and_kill_after(self, seconds, before_the_kill=lambda: None):
+        """Starts the daemon and kills it at this moment of its life; says whether it answered by then."""
+        command = [*self.launcher, str(SLUICE), *map(str, self._arguments()), "--foreground"]
+        variables = {**os.environ, **self.bucket.environment}
+        daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        answered = is_mounted(self.path)
+        assert daemon.poll() is None, f"the daemon ended by itself with {daemon.returncode}: {self.log()[-2000:]}"
+        before_the_kill()
+        daemon.kill()
+        daemon.wait()
+        while is_mounted(self.path):
+            subprocess.run(["umount", "-l", str(self.path)], check=True)
+        return answered
 
     __enter__ = start
 

@@ -29,6 +29,11 @@ class DirectoryBucket:
         paths = (path.relative_to(self.directory) for path in self.directory.rglob("*") if not path.is_dir())
         return sorted(str(path) for path in paths if path.parts[0] != DIRECTORY_STORE_PRIVATE)
 
+    def versions(self):
+        """What tells one version of each object from the next."""
+        paths = {key: (self.directory / key).stat() for key in self.keys()}
+        return {key: (status.st_ino, status.st_mtime_ns, status.st_size) for key, status in paths.items()}
+
     def markers(self):
         """The keys of directory markers: directories of the directory store, with a slash at the end."""
         paths = (path.relative_to(self.directory) for path in self.directory.rglob("*") if path.is_dir())
@@ -78,8 +83,19 @@ class S3Bucket:
         return {key for key in self.all_keys() if key.endswith("/")}
 
     def all_keys(self):
+        return sorted(item["Key"] for item in self._listed())
+
+    def versions(self):
+        """What tells one version of each object from the next."""
+        return {item["Key"]: item["ETag"] for item in self._listed() if not item["Key"].endswith("/")}
+
+    def multipart_uploads(self):
+        """The keys of uploads in parts that were neither completed nor aborted."""
+        return [upload["Key"] for upload in self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])]
+
+    def _listed(self):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
-        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+        return [item for page in pages for item in page.get("Contents", [])]
 
     def read(self, key):
         return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()

@@ -231,6 +231,7 @@ extension FileCache {
             state: CachedFile.State(
                 size: size, modified: unsettled?.modified ?? inode.modified,
                 isDirty: inode.pending.contains(.content), extents: extents, base: inode.remote, log: log,
-                written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)))
+                written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
+            ))
     }
 }

@@ -28,6 +28,9 @@ public struct MultipartRecord: Equatable, Sendable {
     /// In the metadata of the object it will make.
     public var token: String
 
+    /// Whether the store was asked to make it, and its answer is not known.
+    public var isBeingCreated: Bool { id.value.isEmpty }
+
     public init(key: ObjectKey, id: UploadID, partSize: Int64, token: String) {
         self.key = key
         self.id = id
@@ -162,6 +165,11 @@ extension JournalTransaction {
         try first("SELECT key, upload_id, part_size, token FROM upload WHERE ino = ?", [inode.sql]) {
             MultipartRecord(key: ObjectKey($0[0]), id: UploadID($0[1]), partSize: $0[2], token: $0[3])
         }
+    }
+
+    /// The ids of all uploads to a key that are known.
+    public func multipartIDs(of key: ObjectKey) throws -> Set<UploadID> {
+        Set(try all("SELECT upload_id FROM upload WHERE key = ?", [key.string]) { UploadID($0[0]) })
     }
 
     /// Uploads of files that have no name any more: the store is to be told to drop their parts.

@@ -68,7 +68,7 @@ extension FileSystem {
             return row
         }
         if inode.permissions & 0o6000 != 0 { noticeSetID(of: number) }
-        let isHeldLocally = inode.pending.contains(.content) || cache.openFile(number) != nil
+        let isHeldLocally = inode.pending.contains(.content) || cache.status(of: number) != nil
         if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
     }

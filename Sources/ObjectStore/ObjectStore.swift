@@ -69,9 +69,18 @@ public protocol ObjectStore: Sendable {
 
     /// AbortMultipartUpload. No error if the upload is not there.
     func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError)
+
+    /// ListMultipartUploads: those of exactly this key that were neither completed nor aborted; of more than 1,000 the
+    /// first.
+    func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID]
 }
 
 extension ObjectStore {
+    /// Throws `.unsupported`: a store that cannot tell.
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        throw StoreError(.unsupported, message: "the store does not list uploads")
+    }
+
     /// ``head(_:)``, nil if there is no object at the key.
     public func headIfPresent(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo? {
         do {

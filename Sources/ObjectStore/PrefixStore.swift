@@ -93,6 +93,10 @@ public struct PrefixStore: ObjectStore {
         try await base.completeMultipartUpload(outer(key), upload: upload, parts: parts, condition: condition)
     }
 
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await base.openMultipartUploads(of: outer(key))
+    }
+
     public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await base.abortMultipartUpload(outer(key), upload: upload)
     }

@@ -10,7 +10,8 @@ extension S3Store {
         try check(key)
         let headers = try ObjectHeaders.metadata(metadata)
         let request = S3Request(method: .post, key: key, query: [("uploads", "")], headers: headers)
-        return try await client.send {
+        // Not sent again by itself: whoever sees it fail looks for an upload that it may have made all the same.
+        return try await client.send(attempts: 1) {
             request
         } read: { (response) throws(StoreError) in
             let answer = try XMLRecords(parsing: response.body)
@@ -92,6 +93,24 @@ extension S3Store {
             request
         } read: { (response) throws(StoreError) in
             try Self.etag(in: response, root: "CompleteMultipartUploadResult")
+        }
+    }
+
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try check(key)
+        // The shortest key with the prefix comes first.
+        let query = [("max-uploads", "1000"), ("prefix", key.string), ("uploads", "")]
+        let request = S3Request(method: .get, key: nil, query: query)
+        return try await client.send {
+            request
+        } read: { (response) throws(StoreError) in
+            let answer = try XMLRecords(parsing: response.body)
+            guard answer.root == "ListMultipartUploadsResult" else {
+                throw StoreError(.badAnswer, message: "the answer is \(answer.root), not ListMultipartUploadsResult")
+            }
+            return (answer.records["Upload"] ?? []).compactMap { upload in
+                upload["Key"] == key.string ? upload["UploadId"].map { UploadID($0) } : nil
+            }
         }
     }
 

@@ -99,6 +99,10 @@ final class JournaledStore: ObjectStore {
         try await base.listParts(key, upload: upload)
     }
 
+    func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await base.openMultipartUploads(of: key)
+    }
+
     func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await base.abortMultipartUpload(key, upload: upload)
     }

@@ -168,6 +168,10 @@ public struct ObservedStore: ObjectStore {
         }
     }
 
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await observe { [base] (_) async throws(StoreError) in try await base.openMultipartUploads(of: key) }
+    }
+
     public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await observe { [base] (_) async throws(StoreError) in
             try await base.abortMultipartUpload(key, upload: upload)

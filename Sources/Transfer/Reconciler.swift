@@ -24,6 +24,8 @@ final class Reconciler: Sendable {
         var partConcurrency = 4
         /// Attributes that objects get.
         var metadata = MetadataPolicy.full
+        /// Between two looks at an upload without parts that may be ours or another machine's.
+        var strayPause = Duration.seconds(10)
         /// What is known of the store's conditions besides what the journal says.
         var conditions = ConditionSupport.trusted
     }

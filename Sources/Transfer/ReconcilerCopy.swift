@@ -72,9 +72,10 @@ extension Reconciler {
             preferred: store.multipartLimits.maximumPartSize
         )
         guard let plan else { throw StoreError(.tooLarge, message: "\(source.key) cannot be copied in parts") }
-        let id = try await store.createMultipartUpload(attempt.key, metadata: metadata)
-        let record = MultipartRecord(key: attempt.key, id: id, partSize: plan.partSize, token: attempt.token)
-        try journal.write { try $0.setMultipart(record, of: attempt.inode.number) }
+        let id = try await createMultipart(
+            MultipartRecord(key: attempt.key, id: UploadID(""), partSize: plan.partSize, token: attempt.token),
+            metadata, of: attempt.inode.number
+        ).id
         var parts: [UploadedPart] = []
         for number in 1...plan.count {
             parts.append(
@@ -95,6 +96,8 @@ extension Reconciler {
         switch try await examine(attempt.key, for: attempt.inode.number) {
         case .settled: break
         case .ours(let info) where info.size == source.size:
+            // The completion that was refused leaves its upload open.
+            try await dropMultipart(of: attempt.inode.number)
             try settleCopy(
                 attempt.inode.number,
                 RemoteObject(info),

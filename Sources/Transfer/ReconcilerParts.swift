@@ -28,7 +28,7 @@ extension Reconciler {
                 parts: parts.map(\.part),
                 condition: upload.condition
             )
-            try await finish(multipart, of: upload, etag: etag)
+            try await finish(multipart, of: upload, parts, etag: etag)
         } catch let error as StoreError where error.kind == .noSuchUpload {
             try await settleVanished(multipart.record, of: upload)
         } catch let error as StoreError where error.kind == .invalidPart {
@@ -39,7 +39,9 @@ extension Reconciler {
         }
     }
 
-    private func finish(_ multipart: Multipart, of upload: FileUpload, etag: ETag) async throws {
+    private func finish(
+        _ multipart: Multipart, of upload: FileUpload, _ parts: [PartRecord], etag: ETag
+    ) async throws {
         let info = try await store.head(upload.key)
         guard info.size == upload.version.size,
             PosixMetadata(decoding: info.metadata).uploadToken == multipart.record.token
@@ -48,6 +50,9 @@ extension Reconciler {
                 .corrupted,
                 message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent"
             )
+        }
+        guard Self.isMade(etag, of: parts) else {
+            throw StoreError(.corrupted, message: "the ETag of the whole (\(etag)) is not that of its parts")
         }
         let carried = multipart.isResumed ? PosixMetadata(decoding: info.metadata) : nil
         try finish(upload, as: RemoteObject(info), carrying: carried)
@@ -80,7 +85,7 @@ extension Reconciler {
         let number = upload.file.inode
         let limits = store.multipartLimits
         if let record = try journal.read({ try $0.multipart(of: number) }) {
-            if record.key == upload.key,
+            if record.key == upload.key, !record.isBeingCreated,
                 let plan = PartPlan(size: upload.version.size, partSize: record.partSize, limits: limits)
             {
                 return try await resume(record, plan, of: upload)
@@ -90,9 +95,9 @@ extension Reconciler {
         guard let plan = PartPlan(size: upload.version.size, limits: limits, preferred: settings.partSize) else {
             throw StoreError(.tooLarge, message: "a file of \(upload.version.size) bytes is larger than any object")
         }
-        let id = try await store.createMultipartUpload(upload.key, metadata: upload.metadata)
-        let record = MultipartRecord(key: upload.key, id: id, partSize: plan.partSize, token: upload.token)
-        try journal.write { try $0.setMultipart(record, of: number) }
+        let record = try await createMultipart(
+            MultipartRecord(key: upload.key, id: UploadID(""), partSize: plan.partSize, token: upload.token),
+            upload.metadata, of: number)
         return Multipart(record: record, plan: plan)
     }
 
@@ -154,7 +159,11 @@ extension Reconciler {
     }
 
     private func drop(_ record: MultipartRecord, of number: InodeNumber) async throws {
-        try await store.abortMultipartUpload(record.key, upload: record.id)
+        if record.isBeingCreated {
+            try await abortStrays(of: record.key)
+        } else {
+            try await store.abortMultipartUpload(record.key, upload: record.id)
+        }
         try journal.write { transaction in
             guard try transaction.multipart(of: number) == record else { return }
             try transaction.removeMultipart(of: number)

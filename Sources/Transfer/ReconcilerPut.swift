@@ -122,6 +122,8 @@ extension Reconciler {
         switch try await examine(upload.key, for: upload.file.inode) {
         case .settled: break
         case .ours(let info) where try upload.isSame(as: info), .foreign(let info) where try upload.isSame(as: info):
+            // The completion that was refused leaves its upload open.
+            try await dropMultipart(of: upload.file.inode)
             try finish(upload, as: RemoteObject(info), carrying: PosixMetadata(decoding: info.metadata))
         case .ours(let info):
             // An answer was lost, and the file changed since or the object's bytes cannot be told: it is replaced.

@@ -45,10 +45,10 @@ import struct SystemPackage.Errno
             try journal.replenish()
             #expect(!journal.isTight)
             #expect(try number(journal, "freelist_count") >= size / 4 / 4096 / 2)
-            #expect(try allocated(path + "-wal") >= size)
+            #expect(try status(path + "-wal").allocated >= size)
             try journal.close()
         }
-        #expect(try allocated(path + "-wal") >= size)
+        #expect(try status(path + "-wal").allocated >= size)
     }
 
     @Test func whatIsHeldServesWhenTheDatabaseMayNotGrowAndThenItSaysSo() throws {
@@ -77,16 +77,15 @@ import struct SystemPackage.Errno
         for round in 0..<400 {
             try journal.write { try $0.setProperty("a", String(repeating: "\(round % 10)", count: 8000)) }
             try journal.checkpoint()
-            #expect(try allocated(path + "-wal") <= 2 * size)
+            #expect(try status(path + "-wal").allocated <= 2 * size)
         }
-        #expect(try Platform.size(of: path + "-wal") <= size)
-        #expect(try allocated(path + "-wal") >= size)
+        #expect(try status(path + "-wal").size <= size)
+        #expect(try status(path + "-wal").allocated >= size)
         try journal.close()
     }
 
-    /// Bytes on the disk.
-    private func allocated(_ path: String) throws -> Int64 {
+    private func status(_ path: String) throws -> DiskFileStatus {
         let disk = try PosixDisk(path: directory.path)
-        return try disk.open(String(path.dropFirst(directory.path.count + 1)), .existing).status().allocated
+        return try disk.open(String(path.dropFirst(directory.path.count + 1)), .existing).status()
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 public final class FaultyStore: ObjectStore {
     public enum Operation: Hashable, Sendable, CaseIterable {
         case head, get, put, list, delete, deleteMany, copy, createUpload, uploadPart, copyPart, listParts,
-            completeUpload, abortUpload
+            completeUpload, abortUpload, listUploads
     }
 
     public enum Fault: Equatable, Sendable {
@@ -243,6 +243,12 @@ public final class FaultyStore: ObjectStore {
         }
         return try await suffer(fault) { () async throws(StoreError) in
             try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
+        }
+    }
+
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await perform(.listUploads) { () async throws(StoreError) in
+            try await base.openMultipartUploads(of: key)
         }
     }
 

@@ -66,6 +66,13 @@ extension MemoryStore {
         }
     }
 
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try checkCancellation()
+        return state.withLock { state in
+            state.uploads.filter { $0.value.key == key }.keys.sorted { $0.value < $1.value }
+        }
+    }
+
     public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try checkCancellation()
         state.withLock { state in

@@ -167,6 +167,10 @@ final class CrashingStore: ObjectStore {
         }
     }
 
+    func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await perform { () async throws(StoreError) in try await base.openMultipartUploads(of: key) }
+    }
+
     func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await perform { () async throws(StoreError) in try await base.abortMultipartUpload(key, upload: upload) }
     }

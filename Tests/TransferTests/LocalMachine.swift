@@ -72,7 +72,8 @@ final class LocalMachine {
             store: store,
             cache: cache,
             settings: Reconciler.Settings(
-                host: "robot", defaults: defaults, singlePutLimit: 24, partSize: 8, partConcurrency: 1),
+                host: "robot", defaults: defaults, singlePutLimit: 24, partSize: 8, partConcurrency: 1,
+                strayPause: .zero),
             time: time,
             logger: logger,
             materialize: { try await fetch($0, from: store) },

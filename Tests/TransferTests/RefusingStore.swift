@@ -106,6 +106,10 @@ struct RefusingStore: ObjectStore {
         try check(key, condition)
         return try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
     }
+    func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await base.openMultipartUploads(of: key)
+    }
+
     func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await base.abortMultipartUpload(key, upload: upload)
     }

@@ -154,6 +154,45 @@ import Testing
         #expect(bucket.openUploads == 0)
     }
 
+    @Test(arguments: [false, true])
+    func anUploadWhoseIDWasLostWithTheAnswerIsFoundAndAborted(isDeleted: Bool) async throws {
+        let others = try await bucket.createMultipartUpload(ObjectKey("file"), metadata: [:])
+        _ = try await bucket.uploadPart(
+            ObjectKey("file"), upload: others, number: 1, body: MemoryByteSource("theirs, on its way"))
+        try machine.put("file", Self.long)
+        faults.script(.createUpload, .lostAnswer)
+        await #expect(throws: StoreError.self) { try await machine.reconcile("file") }
+        #expect(bucket.openUploads == 2)
+        try machine.restart()
+        if isDeleted { try machine.remove("file") }
+        try await drain()
+        #expect(try await bucket.openMultipartUploads(of: ObjectKey("file")) == [others], "another's is left alone")
+        try await bucket.abortMultipartUpload(ObjectKey("file"), upload: others)
+        try expectLocalTree()
+    }
+
+    @Test func uploadsThatCannotBeLookedForKeepNoFileFromTheBucket() async throws {
+        try machine.put("file", Self.long)
+        faults.script(.createUpload, .lostAnswer)
+        faults.script(.listUploads, .failBefore(StoreError(.accessDenied, message: "by a test", status: 403)))
+        await #expect(throws: StoreError.self) { try await machine.reconcile("file") }
+        try await drain()
+        try expectLocalTree()
+    }
+
+    @Test func theETagOfTheWholeIsThatOfTheParts() {
+        func part(_ number: Int, _ text: String) -> PartRecord {
+            let md5 = Checksum.hex(Checksum.digest(.md5, of: Array(text.utf8)))
+            return PartRecord(part: UploadedPart(number: number, etag: ETag(md5), size: 1), md5: md5)
+        }
+        let parts = [part(1, "a"), part(2, "b")]
+        // md5(md5("a") + md5("b")), by another program.
+        let etag = ETag("96e024ba2074fe77e8e965ba43a704be-2")
+        #expect(Reconciler.isMade(etag, of: parts))
+        #expect(!Reconciler.isMade(etag, of: parts.reversed()))
+        #expect(Reconciler.isMade(ETag("of another form"), of: parts))
+    }
+
     @Test func anUploadThatTheStoreDroppedStartsAnew() async throws {
         try machine.put("file", Self.long)
         faults.script(.uploadPart, .none, .none, .unreachable)
@@ -206,6 +245,7 @@ import Testing
             try await drain()
             try expectLocalTree("moment \(moment)")
             #expect(bucket.keys.map(\.string) == ["a", "c"], "moment \(moment)")
+            #expect(bucket.openUploads == 0, "moment \(moment)")
             for path in machine.model.keys { try machine.remove(path) }
             try await drain()
             #expect(bucket.keys.isEmpty, "moment \(moment)")

@@ -252,6 +252,12 @@ public final class DirectoryStore: ObjectStore {
         }
     }
 
+    public func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
+        try await pool.run { [uploads] _ throws(StoreError) in
+            try performing { () throws(SystemFault) in try uploads.open(of: key) }
+        }
+    }
+
     public func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
         try await pool.run { [uploads] _ throws(StoreError) in
             do throws(StoreError) {

@@ -47,6 +47,20 @@ struct DirectoryUploads: Sendable {
         return found
     }
 
+    /// Those of a key.
+    func open(of key: ObjectKey) throws(SystemFault) -> [UploadID] {
+        var found: [UploadID] = []
+        do {
+            for entry in try DirectoryEntries(of: try tree.directory(DirectoryLayout.uploads)).entries {
+                let id = UploadID(entry.name)
+                if try open(id)?.upload.key == key { found.append(id) }
+            }
+        } catch let error where error.meansAbsent {
+            return found
+        }
+        return found
+    }
+
     private func open(_ id: UploadID) throws(SystemFault) -> (upload: Upload, directory: Descriptor)? {
         guard Self.isID(id) else { return nil }
         do {

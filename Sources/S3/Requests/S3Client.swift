@@ -46,7 +46,9 @@ final class S3Client: Sendable {
 
     /// Sends what `make` gives, which is asked again for every attempt, until there is an answer that `read` accepts,
     /// or a failure that stays. `progress` tells how many bytes came so far: who gets further has his attempts anew.
+    /// `attempts`: no more than these, corrections left out.
     func send<Value>(
+        attempts: Int = .max,
         _ make: () throws(StoreError) -> S3Request,
         progress: () -> Int64 = { 0 },
         read: (HTTPResponse) throws(StoreError) -> Value
@@ -76,7 +78,9 @@ final class S3Client: Sendable {
             if progress() - reached >= Self.notableProgress { failures = 0 }
             reached = progress()
             failures += 1
-            guard let delay = delay(after: failure.error, attempt: failures) else { throw failure.error }
+            guard failures < attempts, let delay = delay(after: failure.error, attempt: failures) else {
+                throw failure.error
+            }
             note(failure.error, attempt: failures, delay: delay)
             do { try await time.sleep(for: delay) } catch { throw StoreError(.cancelled, message: "cancelled") }
         }

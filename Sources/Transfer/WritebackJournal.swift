@@ -229,9 +229,10 @@ extension JournalTransaction {
         guard let attributes = outcome.attributes else { return }
         let policy = outcome.policy
         let current = try posixMetadata(of: inode).limited(to: policy)
-        let isSettled =
-            current == outcome.begun?.limited(to: policy) || current.isSame(as: attributes.limited(to: policy))
-        if isSettled {
+        let carried = attributes.limited(to: policy)
+        // A program may have set the time of a directory since: then that is what is pending.
+        let isTimeKnown = current.modified == carried.modified || !inode.pending.contains(.metadata)
+        if current == outcome.begun?.limited(to: policy) || isTimeKnown && current.isSame(as: carried) {
             inode.pending.remove(.metadata)
         } else if outcome.content != nil {
             // An upload that was begun before a restart carries the attributes of then.

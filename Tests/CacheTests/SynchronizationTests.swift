@@ -1,4 +1,3 @@
-import Cache
 import Logging
 import Platform
 import Synchronization
@@ -6,7 +5,10 @@ import SystemPackage
 import TestKit
 import Testing
 
-/// A sync that returned has put everything on the disk that was written before, whatever goes on at the same time.
+@testable import Cache
+
+/// A sync that returned has put everything on the disk that was written before, whatever goes on at the same time; one
+/// that failed is never made up for by a later one.
 @Suite struct SynchronizationTests {
     private let fixture: CacheFixture
     private let disk: WatchedDisk
@@ -62,6 +64,57 @@ import Testing
         let before = disk.synchronizations
         try next.synchronize(again)
         #expect(disk.synchronizations == before + 1)
+    }
+
+    // MARK: Syncs that fail
+
+    @Test func aSyncThatFailedStaysFailedUntilTheFileIsCutToNothing() throws {
+        try file.write("written", at: 0)
+        disk.duringNextSync { () throws(Errno) in throw .ioError }
+        expectRefused { try cache.synchronize(file) }
+        expectRefusedEverything(of: file)
+        let again = try closedAndOpenedAgain(file)
+        expectRefusedEverything(of: again)
+        try again.truncate(to: 0)
+        try again.write("anew", at: 0)
+        try cache.synchronize(again)
+        let last = try closedAndOpenedAgain(again)
+        try last.write("!", at: 4)
+        try cache.synchronize(last)
+        #expect(try last.text() == "anew!")
+    }
+
+    @Test func whatTheFlushTimerCouldNotSyncIsToldToTheProgram() throws {
+        try file.write("written", at: 0)
+        disk.duringNextSync { () throws(Errno) in throw .ioError }
+        expectRefused { try cache.flush() }
+        expectRefusedEverything(of: file)
+        expectRefusedEverything(of: try closedAndOpenedAgain(file))
+    }
+
+    /// As when the last program closes it and another opens it.
+    private func closedAndOpenedAgain(_ file: CachedFile) throws -> CachedFile {
+        cache.release(file)
+        try cache.closeIdle()
+        try #require(cache.openFile(file.inode) == nil)
+        return try cache.acquire(file.inode)
+    }
+
+    private func expectRefusedEverything(of file: CachedFile) {
+        expectRefused { try cache.synchronize(file) }
+        expectRefused { try file.write("more", at: 7) }
+        expectRefused { try file.truncate(to: 3) }
+        expectRefused { try file.allocate(0..<100, .reserve(keepsSize: false)) }
+        expectRefused { try cache.synchronize(file) }
+    }
+
+    private func expectRefused(_ body: () throws -> Void) {
+        #expect {
+            try body()
+        } throws: { error in
+            guard case CacheError.system(.ioError, _) = error else { return false }
+            return true
+        }
     }
 
     private func needsOneMoreSync() throws {

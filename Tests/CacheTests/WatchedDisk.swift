@@ -5,7 +5,7 @@ import SystemPackage
 /// A real disk that tells of each sync of a data file, before it is made.
 final class WatchedDisk: Disk {
     private let disk: PosixDisk
-    private let willSynchronize = Mutex<(@Sendable () -> Void)?>(nil)
+    private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
     private let count = Atomic(0)
 
     init(path: String) throws {
@@ -15,8 +15,9 @@ final class WatchedDisk: Disk {
     /// How many syncs of files were made.
     var synchronizations: Int { count.load(ordering: .acquiring) }
 
-    /// Calls `body` in the middle of the next sync of a file, once.
-    func duringNextSync(_ body: @escaping @Sendable () -> Void) {
+    /// Calls `body` in the middle of the next sync of a file, once; what it throws is what the sync says. As of the kernel,
+    /// further syncs say nothing of it.
+    func duringNextSync(_ body: @escaping @Sendable () throws(Errno) -> Void) {
         willSynchronize.withLock { $0 = body }
     }
 
@@ -25,7 +26,7 @@ final class WatchedDisk: Disk {
             defer { body = nil }
             return body
         }
-        body?()
+        try body?()
         try file.synchronize()
         count.add(1, ordering: .releasing)
     }

@@ -21,17 +21,42 @@ struct CrashGenerator {
     /// What one process does, up to its death.
     private mutating func life() -> [CrashOperation] {
         var operations: [CrashOperation] = []
-        let count = Int.random(in: 1...14, using: &calls.random)
+        for _ in 0..<Int.random(in: 0...10, using: &calls.random) {
+            operations += calls.random.oneIn(5) ? promise() : [operation()]
+        }
         // The death comes somewhere in the last few of them.
-        let last = Int.random(in: 0...min(4, count), using: &calls.random)
-        for _ in 0..<count - last { operations.append(operation()) }
-        operations.append(crash())
-        for _ in 0..<last { operations.append(operation()) }
+        let last = Int.random(in: 0...min(4, operations.count), using: &calls.random)
+        operations.insert(crash(), at: operations.count - last)
         return operations
     }
 
+    /// A file is written, new or as it is in the bucket, and mostly a promise is made for its bytes: by chance alone
+    /// the calls that this needs seldom meet.
+    private mutating func promise() -> [CrashOperation] {
+        let (slot, path) = (calls.slot(), calls.path())
+        var operations = write(path, slot)
+        if calls.random.oneIn(2) {
+            operations += [.call(.close(slot)), .pass(milliseconds: calls.pick([4000, 40_000]))]
+            operations += write(path, slot)
+        }
+        switch Int.random(in: 0..<5, using: &calls.random) {
+        case 0..<2: operations.append(.call(.synchronize(slot)))
+        case 2: operations.append(.flush)
+        case 3: operations += [.call(.close(slot)), .flush]
+        default: break
+        }
+        return operations
+    }
+
+    private mutating func write(_ path: String, _ slot: Int) -> [CrashOperation] {
+        [
+            .call(.open(slot, path, [.read, .write, .create], 0o644)),
+            .call(.write(slot, at: calls.offset(), calls.text())),
+        ]
+    }
+
     private mutating func crash() -> CrashOperation {
-        let again = (0..<calls.pick([0, 1, 2, 4, 6])).map { _ in
+        let again = (0..<calls.pick([0, 0, 1, 2, 5])).map { _ in
             CrashOperation.Again(calls: Int.random(in: 0...calls.pick([3, 10, 30]), using: &calls.random), end: end())
         }
         let count = Int.random(in: 0...calls.pick([2, 10, 40]), using: &calls.random)
@@ -39,7 +64,10 @@ struct CrashGenerator {
     }
 
     private mutating func end() -> CrashEnd {
-        calls.pick([.kill, .powerCut(oneIn: 2), .powerCut(oneIn: 2), .powerCut(oneIn: 1000), .powerCut(oneIn: 1)])
+        calls.pick([
+            .kill, .powerCut(oneIn: 2), .powerCut(oneIn: 2), .powerCut(oneIn: 1000), .powerCut(oneIn: 1000),
+            .powerCut(oneIn: 1),
+        ])
     }
 
     private mutating func operation() -> CrashOperation {

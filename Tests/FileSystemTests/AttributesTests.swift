@@ -180,6 +180,23 @@ import struct SystemPackage.Errno
         #expect(try await world.driver.list("") == ["a"])
     }
 
+    @Test(arguments: [FaultyStore.Fault.delay(.seconds(5)), .lostAnswer])
+    func aTimeThatADirectoryGetsWhileItIsSentIsSentAsWell(fault: FaultyStore.Fault) async throws {
+        let world = try World()
+        world.faulty.script(.put, fault)
+        try await world.driver.makeDirectory("d")
+        try await waitUntil {
+            world.time.advance(by: .milliseconds(100))
+            return world.faulty.calls(.put) >= 1
+        }
+        try await world.driver.set("d", Self.modified(1_000))
+        try await waitUntil {
+            world.time.advance(by: .milliseconds(100))
+            return try world.pending().isEmpty
+        }
+        #expect(try PosixMetadata(decoding: metadata(world, "d/")).modified == Timestamp(seconds: 1_000))
+    }
+
     // MARK: What a file tells of its object
 
     @Test func aFileTellsItsKeyItsVersionAndWhetherItIsInTheBucket() async throws {

@@ -23,6 +23,8 @@ public final class CachedFile: Sendable {
         var isDirty: Bool
         /// Raised before and after each change of the bytes: equal values mean equal bytes in between.
         var changes: UInt64 = 0
+        /// Raised before and after each change of bytes that are there; what is appended is none.
+        var rewrites: UInt64 = 0
         var extents: FileExtents
         /// The object the file stands on; nil for a file that is new.
         var base: RemoteObject?
@@ -88,18 +90,17 @@ extension CachedFile {
     public func write(
         at offset: Int64, count: Int, transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
     ) throws -> Int {
-        let isComplete = try state.withLock { state in
-            try beginChange(&state)
-            return state.log == nil
+        let (isComplete, isRewrite) = try state.withLock { state in
+            (state.log == nil, try beginChange(from: offset, &state))
         }
         if isComplete {
-            defer { state.withLock { endChange(&$0) } }
+            defer { state.withLock { endChange(isRewrite, &$0) } }
             let written = try transfer(file.descriptor, offset)
             state.withLock { endWrite(&$0, offset..<offset + Int64(written)) }
             return written
         }
         return try state.withLock { state in
-            defer { endChange(&state) }
+            defer { endChange(isRewrite, &state) }
             let written = try transfer(file.descriptor, offset)
             let range = offset..<offset + Int64(written)
             try record(.present(range), &state)
@@ -113,8 +114,8 @@ extension CachedFile {
         try state.withLock { state in
             // Nothing is left of the bytes that a failed sync may have lost.
             if size == 0 { state.syncError = nil }
-            try beginChange(&state)
-            defer { endChange(&state) }
+            let isRewrite = try beginChange(from: size, &state)
+            defer { endChange(isRewrite, &state) }
             if size < state.durableSize { try journalCut(to: size, &state) }
             if size < state.size {
                 state.cuts += 1
@@ -130,8 +131,8 @@ extension CachedFile {
     /// Throws ``CacheError``.
     public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws {
         try state.withLock { state in
-            try beginChange(&state)
-            defer { endChange(&state) }
+            let isRewrite = try beginChange(from: allocation.zeroes ? range.lowerBound : state.size, &state)
+            defer { endChange(isRewrite, &state) }
             // The disk may have done a part of it before it failed.
             defer { state.size = (try? file.status().size) ?? state.size }
             try system("allocating in a data file") { () throws(Errno) in try file.allocate(range, allocation) }
@@ -149,15 +150,20 @@ extension CachedFile {
         }
     }
 
-    private func beginChange(_ state: inout State) throws {
+    /// `offset`: no byte before it changes. Returns whether bytes that are there may; ``endChange(_:_:)`` is told.
+    private func beginChange(from offset: Int64, _ state: inout State) throws -> Bool {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
         if !state.isDirty { try beginDirt(&state) }
+        let isRewrite = offset < state.size
         state.changes += 1
+        if isRewrite { state.rewrites += 1 }
         state.written += 1
+        return isRewrite
     }
 
-    private func endChange(_ state: inout State) {
+    private func endChange(_ isRewrite: Bool, _ state: inout State) {
         state.changes += 1
+        if isRewrite { state.rewrites += 1 }
         state.written += 1
     }
 
@@ -301,11 +307,15 @@ extension CachedFile {
     /// A moment of the file's bytes.
     public struct Version: Equatable, Sendable {
         public var changes: UInt64
+        /// Equal to a later version's: up to this version's size, the file still is as it was.
+        public var rewrites: UInt64
         /// Bytes.
         public var size: Int64
     }
 
-    public var version: Version { state.withLock { Version(changes: $0.changes, size: $0.size) } }
+    public var version: Version {
+        state.withLock { Version(changes: $0.changes, rewrites: $0.rewrites, size: $0.size) }
+    }
 
     /// Reads up to the buffer's size of present bytes; less only at the end of the file.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {

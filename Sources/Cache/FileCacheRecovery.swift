@@ -7,16 +7,15 @@ extension FileCache {
     /// Brings journal and data files together after whatever end the former process had. Nothing that may be unsent
     /// is removed: data that no row explains goes to `quarantine/`.
     ///
-    /// Opens no data file: there may be hundreds of thousands.
+    /// Opens no data file, but the few that were written when the power was cut: there may be hundreds of thousands.
     ///
     /// What the former process left in the kernel's memory becomes durable with the first flush. The journal at once:
     /// what is removed here must stay unneeded.
     func recover() throws {
         try makeDirectories()
         try journal.synchronize()
-        let isSameBoot = try beginBoot()
         try finishRemovals()
-        try settleDirtyFiles(isSameBoot: isSameBoot)
+        try settleDirtyFiles()
         try checkDataFiles()
         try reportDamagedRows()
         let bytes = try journal.read { try $0.localBytes() }
@@ -44,16 +43,6 @@ extension FileCache {
 
     private static let misplaced = "move what is there to another place, and bring back what was there before"
 
-    /// Whether the machine has not been started anew since the former process.
-    private func beginBoot() throws -> Bool {
-        let now = "\(boot.high) \(boot.low)"
-        return try journal.write { transaction in
-            if try transaction.property("boot") == now { return true }
-            try transaction.setProperty("boot", now)
-            return false
-        }
-    }
-
     private func finishRemovals() throws {
         let discarded = try journal.write { transaction in
             for orphan in try transaction.orphans() {
@@ -72,8 +61,9 @@ extension FileCache {
     /// Sizes and times of files that were written when the process died. In the same boot, what they are is in the
     /// kernel's memory for a part, and stays unsettled until it is synced. After a start of the machine it is what is on
     /// the disk, but for times, which no sync of bytes makes durable: the row's count.
-    private func settleDirtyFiles(isSameBoot: Bool) throws {
+    private func settleDirtyFiles() throws {
         let unsettled = try journal.write { transaction in
+            let isSameBoot = try beginBoot(transaction)
             var unsettled: [InodeNumber: FileEnd] = [:]
             var reports = DamageReports(time: time.wall)
             for inode in try transaction.unsentFiles() {
@@ -90,6 +80,11 @@ extension FileCache {
                     try reports.add(Self.tooShort(status.size, inode), inode, transaction)
                     continue
                 }
+                if !isSameBoot && status.modified != inode.modified {
+                    do throws(Errno) { try restoreTime(of: inode) } catch {
+                        try reports.add("its time cannot be set: \(Self.text(error))", inode, transaction)
+                    }
+                }
                 let end = FileEnd(
                     size: status.size, durableSize: isSameBoot ? inode.size : status.size,
                     modified: isSameBoot ? status.modified : inode.modified, isDirty: true,
@@ -102,6 +97,20 @@ extension FileCache {
             return unsettled
         }
         table.withLock { $0.unsettled = unsettled }
+    }
+
+    /// The next process may find the same boot, and takes the time from the data file then.
+    private func restoreTime(of inode: Inode) throws(Errno) {
+        try disk.open(Self.dataName(inode.number), .existing).setModified(inode.modified)
+    }
+
+    /// Whether the machine has not been started anew since a process settled its files. In one transaction with that:
+    /// a process that dies between them would pass what the power cut left for what programs wrote.
+    private func beginBoot(_ transaction: JournalTransaction) throws -> Bool {
+        let now = "\(boot.high) \(boot.low)"
+        if try transaction.property("boot") == now { return true }
+        try transaction.setProperty("boot", now)
+        return false
     }
 
     /// Rows that were found to be damaged since the last call become events.

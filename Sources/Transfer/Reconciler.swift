@@ -175,7 +175,7 @@ extension Reconciler {
             case .copy(let source, key, let condition): try await copy(number, from: source, to: key, condition)
             default: break
             }
-        } catch is UploadSource.BecameShorter {
+        } catch is UploadSource.Changed {
             // Like any change of a file that is being sent: the next plan is for its new bytes.
         }
     }

@@ -60,15 +60,18 @@ extension Reconciler {
 
     /// Whether the parts together are the file as it was at one moment.
     ///
-    /// If it has not changed since the first was read, they are. If it has, they are when a second reading finds the
-    /// bytes of each as they were sent: then all were there between the last reading of the first round and the first
-    /// of the second. What was appended meanwhile is for the next upload.
+    /// If it has not changed since the first was read, they are. When somebody waits, what was only appended meanwhile
+    /// is for the next upload; and of a file that was written over, they still are a moment if it has the same size now
+    /// and a second reading, in which it does not change, finds the bytes of each as they were sent.
     private func holds(_ parts: [PartRecord], of upload: FileUpload, _ plan: PartPlan) throws -> Bool {
-        guard upload.isOutdated else { return true }
-        return try upload.isUrgent
+        let now = upload.file.version
+        if now == upload.version { return true }
+        guard upload.isUrgent else { return false }
+        if now.rewrites == upload.version.rewrites { return true }
+        return try now.size == upload.version.size
             && parts.allSatisfy {
                 try UploadSource.md5(of: upload.file, range: plan.range($0.part.number)) == $0.md5
-            }
+            } && upload.file.version == now
     }
 
     /// Whether the file is still to be at the key.

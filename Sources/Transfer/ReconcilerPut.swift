@@ -76,7 +76,8 @@ extension Reconciler {
     }
 
     private func putWhole(_ upload: FileUpload, _ progress: UploadProgress) async throws {
-        let body = UploadSource(upload.file, range: 0..<upload.version.size, progress: progress)
+        let version = upload.version
+        let body = UploadSource(upload.file, range: 0..<version.size, of: version, progress: progress)
         let etag: ETag
         do {
             etag = try await store.put(

@@ -6,14 +6,16 @@ import Synchronization
 /// A range of a local file as the body of one request, with the MD5 of what was read.
 ///
 /// A store reads a body twice, for the checksum and for sending; the digest is of the last whole reading. The file may
-/// change meanwhile: whoever sends compares its ``CachedFile/version`` before and after.
+/// change meanwhile. A body that is to be a moment of the file is told its version, and its last bytes are not given out
+/// if what was read may be of several; whoever sends parts compares versions when all of them are sent.
 final class UploadSource: ByteSource {
-    /// A program made the file shorter.
-    struct BecameShorter: Error {}
+    /// A program wrote over what was being sent, or made the file shorter.
+    struct Changed: Error {}
 
     let count: Int64
     private let file: CachedFile
     private let start: Int64
+    private let version: CachedFile.Version?
     private let progress: UploadProgress?
     private let state: Mutex<State>
 
@@ -26,8 +28,12 @@ final class UploadSource: ByteSource {
         var credited: Int64 = 0
     }
 
-    init(_ file: CachedFile, range: Range<Int64>, progress: UploadProgress? = nil) {
+    init(
+        _ file: CachedFile, range: Range<Int64>, of version: CachedFile.Version? = nil,
+        progress: UploadProgress? = nil
+    ) {
         self.file = file
+        self.version = version
         self.progress = progress
         start = range.lowerBound
         count = range.length
@@ -40,8 +46,11 @@ final class UploadSource: ByteSource {
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {
         guard try file.read(into: buffer, at: start + offset) == buffer.count else {
-            if file.version.size < start + offset + Int64(buffer.count) { throw BecameShorter() }
+            if file.version.size < start + offset + Int64(buffer.count) { throw Changed() }
             throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
+        }
+        if let version, offset + Int64(buffer.count) == count, file.version.rewrites != version.rewrites {
+            throw Changed()
         }
         let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
         if sent > 0 { progress?.sent(sent) }

@@ -1,7 +1,8 @@
-import Cache
 import ObjectStore
 import Platform
 import Testing
+
+@testable import Cache
 
 @Suite struct IdleFileTests {
     let fixture: CacheFixture
@@ -22,6 +23,24 @@ import Testing
         #expect(row.size == 5)
         #expect(row.modified == written)
         #expect(row.changed == written)
+    }
+
+    /// No sync of bytes makes times durable, and a later process of the same boot believes the data file.
+    @Test func aTimeThatThePowerCutTookFromADataFileIsGivenBackToIt() throws {
+        let number = try fixture.makeFile("f")
+        let file = try fixture.cache.acquire(number)
+        try file.write("text", at: 0)
+        try file.setModified(Timestamp(seconds: 1000))
+        fixture.cache.release(file)
+        try fixture.cache.flush()
+        fixture.boot = BootIdentity(high: 2, low: 1)
+        try fixture.reopen { directory in
+            let disk = try PosixDisk(path: directory.path)
+            try disk.open(FileCache.dataName(number), .existing).setModified(Timestamp(seconds: 2000))
+        }
+        #expect(try fixture.row(number)?.modified == Timestamp(seconds: 1000))
+        try fixture.reopen()
+        #expect(try fixture.row(number)?.modified == Timestamp(seconds: 1000))
     }
 
     @Test func whatAFileBecameIsJournaledByTheNextFlush() throws {

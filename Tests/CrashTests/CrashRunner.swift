@@ -193,7 +193,8 @@ extension CrashRunner {
             guard let info = store.info(key), seen[key] != info.etag else { continue }
             seen[key] = info.etag
             guard let bytes = store.bytes(key), promises.moments.contains(bytes) else {
-                throw Breach(reason: "the object \(key) is what no file ever was: \(store.text(key.string) ?? "")")
+                let text = TreeSnapshot.text(store.bytes(key) ?? [])
+                throw Breach(reason: "the object \(key) is what no file ever was: \(text)")
             }
         }
     }

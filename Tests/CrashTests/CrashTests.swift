@@ -11,7 +11,7 @@ import Testing
 /// a disk that lies about a sync or returns other bytes than it was given; file systems that lose what was synced.
 @Suite struct CrashTests {
     @Test func whatReturnedCallsPromisedSurvivesAnyCrash() async throws {
-        let sum = try await CrashHistories(crashes: 500).run()
+        let sum = try await CrashHistories(crashes: 20_000).run()
         #expect(sum.failure == nil, "\(sum.failure.map { "\($0)" } ?? "")")
         print("\(sum.histories) histories, \(sum.crashes) crashes, \(sum.crashedStarts) of them during a start")
     }

@@ -93,7 +93,7 @@ extension TreeSnapshot {
         return lines
     }
 
-    private static func text(_ bytes: [UInt8]) -> String {
+    static func text(_ bytes: [UInt8]) -> String {
         "\(String(decoding: bytes.map { $0 == 0 ? UInt8(ascii: "_") : $0 }, as: UTF8.self)) (\(bytes.count))"
     }
 }

@@ -87,6 +87,25 @@ import Testing
     }
 
     @Test(arguments: ["short", long])
+    func anObjectIsNeverOfTwoMomentsOfAFileThatIsWrittenOver(_ text: String) async throws {
+        try machine.put("file", text)
+        try machine.open("file")
+        var moments: Set = [text]
+        hook.call = { [bucket, machine] in
+            if let object = bucket.text("file") { #expect(moments.contains(object)) }
+            guard moments.count < 9 else { return }
+            let new = String(repeating: "\(moments.count)", count: text.count + moments.count)
+            try machine.write(Array(new.utf8), at: 0, through: "file")
+            moments.insert(new)
+        }
+        for _ in 0..<9 { _ = try await machine.reconcile("file", isUrgent: true) }
+        #expect(moments.count == 9)
+        machine.close("file")
+        try await drain()
+        try expectLocalTree()
+    }
+
+    @Test(arguments: ["short", long])
     func aFileChangedDuringItsUploadEndsAsItsLastState(_ text: String) async throws {
         try machine.put("file", text)
         var changes = 0

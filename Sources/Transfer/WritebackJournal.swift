@@ -128,7 +128,8 @@ extension JournalTransaction {
     /// Journals that an object is about to be written at `key` for an inode; nil if that is not its key any more.
     ///
     /// One token serves all tries until the outcome is known: whichever of them takes effect, the object is known as
-    /// ours. `hasAllBytes`: every byte of the file is local and durable.
+    /// ours. An upload in parts that is still open has its token already. `hasAllBytes`: every byte of the file is local
+    /// and durable.
     func beginAttempt(
         of number: InodeNumber,
         at key: ObjectKey,
@@ -139,7 +140,10 @@ extension JournalTransaction {
         let before = inode
         if hasAllBytes, inode.local == .partial { inode.local = .complete }
         if let former = inode.attempt, former.key != key { try bury(former.key, token: former.token) }
-        if inode.attempt?.key != key { inode.attempt = Inode.Attempt(key: key, token: newToken) }
+        if inode.attempt?.key != key {
+            let open = try multipart(of: number).flatMap { $0.key == key ? $0.token : nil }
+            inode.attempt = Inode.Attempt(key: key, token: open ?? newToken)
+        }
         if inode != before { try update(inode) }
         return WriteAttempt(
             inode: inode,

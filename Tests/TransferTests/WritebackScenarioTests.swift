@@ -247,6 +247,22 @@ import Testing
         #expect(bucket.keys.isEmpty)
     }
 
+    /// An upload in parts outlives the try that created it, and its object carries the token of then.
+    @Test func theObjectOfAnUploadThatALaterTryCompletesIsKnownAsOurs() async throws {
+        faults.script(.put, .lostAnswer)
+        try machine.put("file", "short")
+        await #expect(throws: StoreError.self) { try await machine.reconcile("file") }
+        // The completion is refused for the object that is there, and goes through when that is known as ours.
+        faults.script(.completeUpload, .none, .lostAnswer)
+        try machine.put("file", Self.long)
+        await #expect(throws: StoreError.self) { try await machine.reconcile("file") }
+        #expect(bucket.text("file") == Self.long)
+        try machine.remove("file")
+        try await drain()
+        #expect(bucket.keys.isEmpty)
+        try expectLocalTree()
+    }
+
     @Test(arguments: [false, true])
     func aDeathAtAnyRequestIsMadeGoodByTheNextProcess(afterEffect: Bool) async throws {
         for moment in 0..<24 {

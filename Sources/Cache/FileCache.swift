@@ -225,7 +225,7 @@ extension FileCache {
                 Self.rangeLogName(inode.number), on: disk, version: remote.etag, boot: boot, extents: &extents)
             extents.apply(.limit(size))
         }
-        let isUnsynced = isNew || unsettled != nil
+        let isUnsynced = isNew || unsettled != nil || log?.wasSynced == false
         return CachedFile(
             inode: inode.number, file: file, disk: disk, journal: journal, time: time,
             state: CachedFile.State(

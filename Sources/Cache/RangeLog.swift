@@ -24,6 +24,9 @@ struct RangeLog: Sendable {
     private let start: Start
     /// Size in bytes: where the next record goes.
     private(set) var end: Int64
+    /// Whether the bytes of a former process that it tells of were synced by then. They are as good as written by this
+    /// one if not.
+    private(set) var wasSynced = true
 
     /// Opens the log `name` of the object version `etag` and replays it on `extents`; starts it anew if there is
     /// none or it belongs to another version.
@@ -43,7 +46,11 @@ struct RangeLog: Sendable {
             let kept = trusted(records, boot: boot)
             for record in kept { extents.apply(record) }
             var log = RangeLog(file: file, start: start, end: Int64((1 + kept.count) * RangeLogRecord.size))
-            if lastBoot(records) != boot { try log.goOn(in: boot) }
+            if lastBoot(records) == boot {
+                log.wasSynced = areSynced(kept)
+            } else {
+                try log.goOn(in: boot)
+            }
             if log.end < size {
                 // Before something is written in their place: it must not be read together with what is left of them.
                 try file.truncate(to: log.end)
@@ -137,6 +144,20 @@ struct RangeLog: Sendable {
             return records[1..<min(max(1, Int(offset) / RangeLogRecord.size), records.count)]
         }
         return []
+    }
+
+    /// Whether a mark covers the last range. `records`: without the first of the log.
+    private static func areSynced(_ records: ArraySlice<RangeLogRecord>) -> Bool {
+        var (end, synced, last) = (Int64(RangeLogRecord.size), Int64(0), Int64(0))
+        for record in records {
+            end += Int64(RangeLogRecord.size)
+            switch record {
+            case .present, .limit: last = end
+            case .synced(let offset): synced = max(synced, offset)
+            case .boot, .version: break
+            }
+        }
+        return last <= synced
     }
 
     private static func lastBoot(_ records: [RangeLogRecord]) -> BootIdentity? {

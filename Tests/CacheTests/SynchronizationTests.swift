@@ -66,6 +66,22 @@ import Testing
         #expect(disk.synchronizations == before + 1)
     }
 
+    @Test func bytesThatAFormerProcessFetchedAreSyncedBeforeTheyCountAsWhole() throws {
+        let number = try fixture.makeRemoteFile("fetched", size: 4)
+        let file = try cache.acquire(number)
+        try file.fill("text", at: 0)
+        let next = try FileCache(
+            journal: fixture.journal, disk: disk, limits: fixture.limits, time: fixture.time, boot: fixture.boot,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let again = try next.acquire(number)
+        for _ in 0..<2 {
+            try next.flush()
+            #expect(disk.synchronizations(of: FileCache.dataName(number)) == 1)
+            #expect(try fixture.row(number)?.local == .complete)
+        }
+        next.release(again)
+    }
+
     // MARK: Syncs that fail
 
     @Test func aSyncThatFailedStaysFailedUntilTheFileIsCutToNothing() throws {

@@ -6,14 +6,17 @@ import SystemPackage
 final class WatchedDisk: Disk {
     private let disk: PosixDisk
     private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
-    private let count = Atomic(0)
+    private let counts = Mutex<[String: Int]>([:])
 
     init(path: String) throws {
         disk = try PosixDisk(path: path)
     }
 
     /// How many syncs of files were made.
-    var synchronizations: Int { count.load(ordering: .acquiring) }
+    var synchronizations: Int { counts.withLock { $0.values.reduce(0, +) } }
+
+    /// How many syncs of one file were made.
+    func synchronizations(of name: String) -> Int { counts.withLock { $0[name] ?? 0 } }
 
     /// Calls `body` in the middle of the next sync of a file, once; what it throws is what the sync says. As of the kernel,
     /// further syncs say nothing of it.
@@ -21,18 +24,18 @@ final class WatchedDisk: Disk {
         willSynchronize.withLock { $0 = body }
     }
 
-    fileprivate func synchronize(_ file: any DiskFile) throws(Errno) {
+    fileprivate func synchronize(_ file: any DiskFile, _ name: String) throws(Errno) {
         let body = willSynchronize.withLock { body in
             defer { body = nil }
             return body
         }
         try body?()
         try file.synchronize()
-        count.add(1, ordering: .releasing)
+        counts.withLock { $0[name, default: 0] += 1 }
     }
 
     func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
-        WatchedFile(try disk.open(name, mode), of: self)
+        WatchedFile(try disk.open(name, mode), name, of: self)
     }
 
     func remove(_ name: String) throws(Errno) { try disk.remove(name) }
@@ -46,10 +49,12 @@ final class WatchedDisk: Disk {
 
 private final class WatchedFile: DiskFile {
     private let file: any DiskFile
+    private let name: String
     private let disk: WatchedDisk
 
-    init(_ file: any DiskFile, of disk: WatchedDisk) {
+    init(_ file: any DiskFile, _ name: String, of disk: WatchedDisk) {
         self.file = file
+        self.name = name
         self.disk = disk
     }
 
@@ -67,7 +72,7 @@ private final class WatchedFile: DiskFile {
     }
 
     func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 { try file.seek(goal, from: offset) }
-    func synchronize() throws(Errno) { try disk.synchronize(file) }
+    func synchronize() throws(Errno) { try disk.synchronize(file, name) }
     func status() throws(Errno) -> DiskFileStatus { try file.status() }
     func setModified(_ time: Timestamp) throws(Errno) { try file.setModified(time) }
 }

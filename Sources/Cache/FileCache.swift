@@ -16,6 +16,7 @@ public final class FileCache: Sendable {
     let logger: Logger
     let table: Mutex<Table>
     private let writers = OpenWriters()
+    let removals: Removals
     let budget = SpaceBudget()
     /// Bytes of requests under way, admitted already.
     let expected = Atomic<Int64>(0)
@@ -52,6 +53,7 @@ public final class FileCache: Sendable {
         self.boot = boot
         self.logger = logger
         table = Mutex(Table())
+        removals = Removals(on: disk)
         try recover()
     }
 
@@ -62,6 +64,8 @@ public final class FileCache: Sendable {
         let shard = String(inode.rawValue & 0xff, radix: 16)
         return "data/\(shard.count == 1 ? "0" : "")\(shard)"
     }
+
+    static let shards = (0..<UInt64(256)).map { shardName(InodeNumber(rawValue: $0)) }
 
     static func rangeLogName(_ inode: InodeNumber) -> String { dataName(inode) + ".ranges" }
 }
@@ -166,7 +170,7 @@ extension FileCache {
 
     private func open(_ inode: Inode, unsettled: FileEnd?, syncError: Errno?) throws -> CachedFile {
         do {
-            let file = try inode.local == .none ? create(inode) : openExisting(inode, unsettled)
+            let file = try inode.local == .none ? create(inode, isReplaced: false) : openExisting(inode, unsettled)
             if let syncError { file.resume(after: syncError) }
             return file
         } catch Errno.structureNeedsCleaning {
@@ -178,13 +182,15 @@ extension FileCache {
         }
     }
 
-    private func create(_ inode: Inode) throws -> CachedFile {
+    /// `isReplaced`: another data file was there, whose range log may be as well.
+    private func create(_ inode: Inode, isReplaced: Bool) throws -> CachedFile {
         guard inode.remote != nil || inode.size == 0 else {
             throw CacheError.corrupt("inode \(inode.number) has unsent bytes but no data file")
         }
         var inode = inode
         inode.local = inode.remote == nil ? .complete : .partial
         try disk.remove(Self.rangeLogName(inode.number))
+        try removals.settle(inode.number, isReplaced: isReplaced)
         let file = try disk.open(Self.dataName(inode.number), .truncated)
         try file.truncate(to: inode.size)
         try journal.write { try $0.update(inode) }
@@ -211,7 +217,7 @@ extension FileCache {
         } catch Errno.structureNeedsCleaning where inode.remote != nil && !inode.pending.contains(.content) {
             try quarantine([Self.dataName(inode.number)])
         }
-        return try create(inode)
+        return try create(inode, isReplaced: true)
     }
 
     private func assemble(

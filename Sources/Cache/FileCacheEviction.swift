@@ -152,6 +152,7 @@ extension FileCache {
                 // Opened again, it has a new data file.
                 guard table.open[number] == nil, let row = try journal.inode(number), row.local == .none else { return }
                 try removeData(of: number)
+                removals.add(number)
             }
         }
     }

@@ -39,6 +39,7 @@ extension FileCache {
         attempt { try reportDamagedRows() }
         attempt { try journal.checkpoint() }
         attempt { try evictOverLimit() }
+        attempt { try removals.settleMany() }
         attempt { try journal.replenish() }
         if let failure { throw failure }
     }

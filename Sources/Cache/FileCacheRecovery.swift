@@ -26,9 +26,8 @@ extension FileCache {
         do {
             try disk.makeDirectory("quarantine")
             try disk.makeDirectory("data")
-            let names = (0..<UInt64(256)).map { Self.shardName(InodeNumber(rawValue: $0)) }
             let present = Set(try disk.names(in: "data").map { "data/" + $0 })
-            for name in names where !present.contains(name) { try disk.makeDirectory(name) }
+            for name in Self.shards where !present.contains(name) { try disk.makeDirectory(name) }
             try disk.synchronizeDirectory("data")
             try disk.synchronizeDirectory(".")
         } catch .notDirectory {
@@ -64,6 +63,7 @@ extension FileCache {
     private func settleDirtyFiles() throws {
         let unsettled = try journal.write { transaction in
             let isSameBoot = try beginBoot(transaction)
+            if isSameBoot { Self.shards.forEach(removals.add(shard:)) }
             var unsettled: [InodeNumber: FileEnd] = [:]
             var reports = DamageReports(time: time.wall)
             for inode in try transaction.unsentFiles() {
@@ -151,6 +151,7 @@ extension FileCache {
                     let number = Self.number(ofDataFile: name)
                     if let number, known.contains(number), file.hasPrefix(Self.dataName(number)) { continue }
                     if try !removeIfEvicted(file, number) { unexplained.append(file) }
+                    removals.add(shard: "data/\(shard)")
                 }
             } catch Errno.notDirectory {
                 unexplained.append("data/\(shard)")

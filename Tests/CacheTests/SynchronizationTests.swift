@@ -82,6 +82,23 @@ import Testing
         next.release(again)
     }
 
+    /// Else a power cut could bring its old range log back, which tells of bytes that the new file does not have.
+    @Test func theRemovalOfAFileIsDurableBeforeItIsMadeAnew() throws {
+        let number = try fixture.makeRemoteFile("fetched", size: 4)
+        func synchronizations() -> Int { disk.synchronizations(ofDirectory: FileCache.shardName(number)) }
+        for _ in 0..<3 {
+            // At first, a former process may have removed it.
+            let before = synchronizations()
+            let file = try cache.acquire(number)
+            #expect(synchronizations() == before + 1)
+            try file.fill("text", at: 0)
+            cache.release(file)
+            try cache.flush()
+            try cache.evict(atLeast: 1)
+            #expect(try fixture.row(number)?.local == Inode.LocalData.none)
+        }
+    }
+
     // MARK: Syncs that fail
 
     @Test func aSyncThatFailedStaysFailedUntilTheFileIsCutToNothing() throws {

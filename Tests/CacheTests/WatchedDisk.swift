@@ -7,6 +7,7 @@ final class WatchedDisk: Disk {
     private let disk: PosixDisk
     private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
     private let counts = Mutex<[String: Int]>([:])
+    private let directoryCounts = Mutex<[String: Int]>([:])
 
     init(path: String) throws {
         disk = try PosixDisk(path: path)
@@ -17,6 +18,9 @@ final class WatchedDisk: Disk {
 
     /// How many syncs of one file were made.
     func synchronizations(of name: String) -> Int { counts.withLock { $0[name] ?? 0 } }
+
+    /// How many syncs of one directory were made.
+    func synchronizations(ofDirectory name: String) -> Int { directoryCounts.withLock { $0[name] ?? 0 } }
 
     /// Calls `body` in the middle of the next sync of a file, once; what it throws is what the sync says. As of the kernel,
     /// further syncs say nothing of it.
@@ -42,7 +46,12 @@ final class WatchedDisk: Disk {
     func rename(_ name: String, to newName: String) throws(Errno) { try disk.rename(name, to: newName) }
     func makeDirectory(_ name: String) throws(Errno) { try disk.makeDirectory(name) }
     func names(in directory: String) throws(Errno) -> [String] { try disk.names(in: directory) }
-    func synchronizeDirectory(_ name: String) throws(Errno) { try disk.synchronizeDirectory(name) }
+
+    func synchronizeDirectory(_ name: String) throws(Errno) {
+        try disk.synchronizeDirectory(name)
+        directoryCounts.withLock { $0[name, default: 0] += 1 }
+    }
+
     func synchronizeAll() throws(Errno) { try disk.synchronizeAll() }
     func space() throws(Errno) -> DiskSpace { try disk.space() }
 }

@@ -4,8 +4,8 @@ import TestKit
 /// Runs the histories of many seeds, and makes a short one of the first that fails.
 ///
 /// From the command line: `SLUICE_CRASH_SEED` is the first seed, `SLUICE_CRASH_COUNT` how many crashes there are to be,
-/// as in `SLUICE_CRASH_SEED=7 SLUICE_CRASH_COUNT=1000000 swift test --filter CrashTests`. A seed without a count runs
-/// its history alone.
+/// as in `SLUICE_CRASH_SEED=7 SLUICE_CRASH_COUNT=1000000 scripts/test --swift --filter CrashTests`. A seed without a
+/// count runs its history alone. Under `swift test` itself, `SWIFT_DETERMINISTIC_HASHING=1` makes it repeatable.
 struct CrashHistories {
     struct Failure {
         var seed: UInt64
@@ -95,7 +95,7 @@ struct CrashHistories {
 
 extension CrashHistories.Failure: CustomStringConvertible {
     var description: String {
-        "seed \(seed) (SLUICE_CRASH_SEED=\(seed)): \(failure)\nThe shortest history found that fails with it:\n"
+        "seed \(seed) (SWIFT_DETERMINISTIC_HASHING=1 SLUICE_CRASH_SEED=\(seed)): \(failure)\nThe shortest history found that fails with it:\n"
             + history.source
     }
 }

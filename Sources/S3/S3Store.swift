@@ -18,7 +18,7 @@ public struct S3Store: ObjectStore {
         _ configuration: S3Configuration,
         credentials: any CredentialsProvider,
         time: any TimeSource = SystemTime(),
-        random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
+        random: any RandomNumberGenerator & Sendable = SystemRandom(),
         traffic: (any TrafficObserver)? = nil,
         logger: Logger
     ) throws(StoreError) {

@@ -129,7 +129,7 @@ extension Writeback {
                 let moment = run.isUrgent ? now : now + configuration.uploadDelay
                 state.queue.schedule(other, at: moment, isUrgent: run.isUrgent)
             case .unsettled:
-                var random = SystemRandomNumberGenerator()
+                var random = SystemRandom()
                 state.queue.failed(number, at: now, using: &random)
             }
         }
@@ -140,7 +140,7 @@ extension Writeback {
         let failure = failure(of: number, error)
         let isNews = state.withLock { state in
             state.running[number] = nil
-            var random = SystemRandomNumberGenerator()
+            var random = SystemRandom()
             let pause = isDamage(error) ? Self.damagePause : .zero
             let limit = isLinkFailure(error) ? Self.linkPause : Self.longestPause
             state.queue.failed(number, at: now, atLeast: pause, atMost: max(limit, pause), using: &random)
@@ -251,7 +251,7 @@ extension Writeback {
                 if outcome.areContentsAwaited && outcome.isAnyGone { state.sweep.isWanted = true }
                 return
             }
-            var random = SystemRandomNumberGenerator()
+            var random = SystemRandom()
             state.sweep.isWanted = true
             let isLinkFailure = isLinkFailure(failure.error)
             let wait = state.sweep.backoff.next(using: &random)

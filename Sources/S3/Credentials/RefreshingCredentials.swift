@@ -9,7 +9,7 @@ final class RefreshingCredentials<Source: CredentialsSource>: CredentialsProvide
         var plan = RefreshPlan()
         /// The question under way.
         var asking: Source.Question?
-        var random = SystemRandomNumberGenerator()
+        var random = SystemRandom()
     }
 
     private let source: Source

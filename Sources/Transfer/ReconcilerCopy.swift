@@ -95,8 +95,8 @@ extension Reconciler {
     private func settleRefusal(of attempt: WriteAttempt, _ source: RemoteObject, _ sent: PosixMetadata?) async throws {
         switch try await examine(attempt.key, for: attempt.inode.number) {
         case .settled: break
-        case .ours(let info) where info.size == source.size:
-            // The completion that was refused leaves its upload open.
+        case .ours(let info) where info.size == source.size || attempt.inode.aliasOf != nil:
+            // Of a further name, it may be a copy of what the file was; the next is of what it is. The completion that was refused leaves its upload open.
             try await dropMultipart(of: attempt.inode.number)
             try settleCopy(
                 attempt.inode.number,

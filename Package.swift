@@ -32,12 +32,14 @@ let package = Package(
         shim("CCurl", links: ["curl"]),
         shim("CExpat", links: ["expat"]),
         shim("CFuse", links: ["fuse3"]),
+        shim("CXXHash", links: ["xxhash"]),
 
         .target(name: "Platform", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(
             name: "ObjectStore", dependencies: ["Platform", "CLinux", "CCrypto", system], swiftSettings: strict),
         .target(
-            name: "Cache", dependencies: ["Platform", "ObjectStore", "CLinux", grdb, sqlite, logging, system],
+            name: "Cache",
+            dependencies: ["Platform", "ObjectStore", "CLinux", "CXXHash", grdb, sqlite, logging, system],
             swiftSettings: strict),
         .target(
             name: "S3", dependencies: ["Platform", "ObjectStore", "CCurl", "CCrypto", "CExpat", logging, system],

@@ -1,3 +1,4 @@
+import Logging
 import ObjectStore
 import Platform
 import Synchronization
@@ -11,10 +12,12 @@ import SystemPackage
 public final class CachedFile: Sendable {
     public let inode: InodeNumber
     let file: any DiskFile
-    private let disk: any Disk
-    private let journal: Journal
-    private let time: any TimeSource
-    private let state: Mutex<State>
+    let disk: any Disk
+    let journal: Journal
+    let time: any TimeSource
+    let boot: BootIdentity
+    let logger: Logger
+    let state: Mutex<State>
 
     struct State {
         var size: Int64
@@ -30,6 +33,10 @@ public final class CachedFile: Sendable {
         var base: RemoteObject?
         /// Nil when every byte is local.
         var log: RangeLog?
+        /// Of bytes that are as in the bucket, or are on the way there.
+        var checksums: BlockChecksums
+        /// Raised when bytes that the disk damaged are given up.
+        var losses: UInt64 = 0
         /// Raised before and after each change of the data file; ``synced`` follows when they are on the disk.
         var written: UInt64 = 0
         var synced: UInt64 = 0
@@ -47,13 +54,15 @@ public final class CachedFile: Sendable {
 
     init(
         inode: InodeNumber, file: any DiskFile, disk: any Disk, journal: Journal, time: any TimeSource,
-        state: sending State
+        boot: BootIdentity, logger: Logger, state: sending State
     ) {
         self.inode = inode
         self.file = file
         self.disk = disk
         self.journal = journal
         self.time = time
+        self.boot = boot
+        self.logger = logger
         self.state = Mutex(state)
     }
 
@@ -90,17 +99,19 @@ extension CachedFile {
     public func write(
         at offset: Int64, count: Int, transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
     ) throws -> Int {
-        let (isComplete, isRewrite) = try state.withLock { state in
-            (state.log == nil, try beginChange(from: offset, &state))
+        let (isComplete, target, isRewrite) = try state.withLock { state in
+            // What lies between the end and a write behind it changes as well.
+            let target = min(offset, state.size)..<offset + Int64(count)
+            return (state.log == nil, target, try beginChange(of: target, &state))
         }
         if isComplete {
-            defer { state.withLock { endChange(isRewrite, &$0) } }
+            defer { state.withLock { endChange(of: target, isRewrite, &$0) } }
             let written = try transfer(file.descriptor, offset)
             state.withLock { endWrite(&$0, offset..<offset + Int64(written)) }
             return written
         }
         return try state.withLock { state in
-            defer { endChange(isRewrite, &state) }
+            defer { endChange(of: target, isRewrite, &state) }
             let written = try transfer(file.descriptor, offset)
             let range = offset..<offset + Int64(written)
             try record(.present(range), &state)
@@ -114,8 +125,9 @@ extension CachedFile {
         try state.withLock { state in
             // Nothing is left of the bytes that a failed sync may have lost.
             if size == 0 { state.syncError = nil }
-            let isRewrite = try beginChange(from: size, &state)
-            defer { endChange(isRewrite, &state) }
+            let end = min(size, state.size)..<Int64.max
+            let isRewrite = try beginChange(of: end, &state)
+            defer { endChange(of: end, isRewrite, &state) }
             if size < state.durableSize { try journalCut(to: size, &state) }
             if size < state.size {
                 state.cuts += 1
@@ -131,8 +143,9 @@ extension CachedFile {
     /// Throws ``CacheError``.
     public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws {
         try state.withLock { state in
-            let isRewrite = try beginChange(from: allocation.zeroes ? range.lowerBound : state.size, &state)
-            defer { endChange(isRewrite, &state) }
+            let changed = min(state.size, allocation.zeroes ? range.lowerBound : state.size)..<Int64.max
+            let isRewrite = try beginChange(of: changed, &state)
+            defer { endChange(of: changed, isRewrite, &state) }
             // The disk may have done a part of it before it failed.
             defer { state.size = (try? file.status().size) ?? state.size }
             try system("allocating in a data file") { () throws(Errno) in try file.allocate(range, allocation) }
@@ -150,18 +163,20 @@ extension CachedFile {
         }
     }
 
-    /// `offset`: no byte before it changes. Returns whether bytes that are there may; ``endChange(_:_:)`` is told.
-    private func beginChange(from offset: Int64, _ state: inout State) throws -> Bool {
+    /// `range`: no other byte changes. Returns whether bytes that are there may; ``endChange(of:_:_:)`` is told.
+    private func beginChange(of range: Range<Int64>, _ state: inout State) throws -> Bool {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
         if !state.isDirty { try beginDirt(&state) }
-        let isRewrite = offset < state.size
+        let isRewrite = range.lowerBound < state.size
+        state.checksums.forget(range)
         state.changes += 1
         if isRewrite { state.rewrites += 1 }
         state.written += 1
         return isRewrite
     }
 
-    private func endChange(_ isRewrite: Bool, _ state: inout State) {
+    private func endChange(of range: Range<Int64>, _ isRewrite: Bool, _ state: inout State) {
+        state.checksums.forget(range)
         state.changes += 1
         if isRewrite { state.rewrites += 1 }
         state.written += 1
@@ -170,21 +185,26 @@ extension CachedFile {
     /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
     /// counts, and the journal before new bytes can reach the disk: else a power cut would leave these as the object's.
     private func beginDirt(_ state: inout State) throws {
-        if state.isUnsynced {
-            do throws(Errno) {
-                try synchronizeName(of: &state)
-                try file.synchronize()
-                if let end = state.log?.end { try state.log?.markSynced(before: end) }
-                state.synced = state.written
-            } catch {
-                state.syncError = error
-                throw CacheError.system(error, during: "syncing a data file")
-            }
-        }
+        try synchronize(&state)
         state.durableSize = state.size
         try journal.write { try $0.markContentPending(inode) }
         try journal.synchronize()
+        state.checksums = BlockChecksums(isStored: false)
         state.isDirty = true
+    }
+
+    /// Makes the name and all bytes survive a power cut.
+    func synchronize(_ state: inout State) throws(CacheError) {
+        guard state.isUnsynced else { return }
+        do throws(Errno) {
+            try synchronizeName(of: &state)
+            try file.synchronize()
+            if let end = state.log?.end { try state.log?.markSynced(before: end) }
+            state.synced = state.written
+        } catch {
+            state.syncError = error
+            throw .system(error, during: "syncing a data file")
+        }
     }
 
     /// The row promises less before the data file holds less.
@@ -209,12 +229,12 @@ extension CachedFile {
         state.modified = time.wall
     }
 
-    private func record(_ record: RangeLogRecord, _ state: inout State) throws(CacheError) {
+    func record(_ record: RangeLogRecord, _ state: inout State) throws(CacheError) {
         state.extents.apply(record)
         try system("writing a range log") { () throws(Errno) in try state.log?.append(record) }
     }
 
-    private func system(_ action: String, _ call: () throws(Errno) -> Void) throws(CacheError) {
+    func system(_ action: String, _ call: () throws(Errno) -> Void) throws(CacheError) {
         do {
             try call()
         } catch {
@@ -276,6 +296,7 @@ extension CachedFile {
         try state.withLock { state throws(CacheError) in
             guard state.base?.etag == version, state.log != nil else { return }
             let range = offset..<offset + Int64(bytes.count)
+            let empty = emptyBlocks(in: range, state)
             for gap in state.extents.missing(in: range) {
                 let part = UnsafeRawBufferPointer(
                     rebasing: bytes[Int(gap.lowerBound - offset)..<Int(gap.upperBound - offset)])
@@ -285,6 +306,7 @@ extension CachedFile {
                 try record(.present(gap), &state)
             }
             state.written += 1
+            learnChecksums(in: range, wereEmpty: empty, &state)
         }
     }
 

@@ -233,10 +233,11 @@ extension FileCache {
         }
         let isUnsynced = isNew || unsettled != nil || log?.wasSynced == false
         return CachedFile(
-            inode: inode.number, file: file, disk: disk, journal: journal, time: time,
+            inode: inode.number, file: file, disk: disk, journal: journal, time: time, boot: boot, logger: logger,
             state: CachedFile.State(
                 size: size, modified: unsettled?.modified ?? inode.modified,
                 isDirty: inode.pending.contains(.content), extents: extents, base: inode.remote, log: log,
+                checksums: BlockChecksums(isStored: !inode.pending.contains(.content)),
                 written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
             ))
     }

@@ -33,6 +33,7 @@ extension FileCache {
         var unsynced = holdUnsynced()
         attempt { try synchronizeBytes(of: &unsynced) }
         attempt { try journalProgress(of: unsynced) }
+        attempt { try saveChecksums() }
         for file in unsynced.held { release(file) }
         attempt { try journal.synchronize() }
         attempt { try removeDoomed() }
@@ -125,6 +126,10 @@ extension FileCache {
             try settle(ends)
             for number in same.keys { table.unsettled[number] = nil }
         }
+    }
+
+    private func saveChecksums() throws {
+        for file in table.withLock({ $0.open.values.map(\.file) }) { try file.saveChecksums() }
     }
 
     private func markComplete(_ number: InodeNumber, in transaction: JournalTransaction) throws {

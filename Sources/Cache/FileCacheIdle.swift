@@ -40,6 +40,7 @@ extension FileCache {
         var ends: [(number: InodeNumber, end: FileEnd)] = []
         for file in files {
             let end = file.withEnd(allocated: file.allocatedBytes) { $0 }
+            try? file.saveChecksums()
             table.open[file.inode] = nil
             table.closedBytes += end.allocated
             table.failed[file.inode] = end.syncError

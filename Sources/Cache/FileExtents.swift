@@ -29,6 +29,8 @@ struct FileExtents: Equatable, Sendable {
         switch record {
         case .present(let range):
             present.insert(range.clamped(to: 0..<baseLimit))
+        case .absent(let range):
+            present.remove(range)
         case .limit(let size):
             baseLimit = min(baseLimit, size)
             present.remove(baseLimit..<Int64.max)

@@ -5,7 +5,7 @@ import GRDB
 /// The version is SQLite's `user_version`. A journal of a newer version than ``version`` is refused: its tables may
 /// mean what this program does not know.
 enum JournalSchema {
-    static let version = 2
+    static let version = 3
 
     static func migrate(_ queue: DatabaseQueue) throws {
         let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
@@ -18,6 +18,7 @@ enum JournalSchema {
         try queue.write { database in
             if found < 1 { try database.execute(sql: version1) }
             if found < 2 { try database.execute(sql: version2) }
+            if found < 3 { try database.execute(sql: version3) }
             try database.execute(sql: "PRAGMA user_version = \(version)")
         }
     }
@@ -81,5 +82,22 @@ enum JournalSchema {
         ALTER TABLE inode ADD COLUMN device INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE inode ADD COLUMN alias_of INTEGER;
         CREATE INDEX inode_alias ON inode(alias_of) WHERE alias_of IS NOT NULL;
+        """
+
+    /// Checksums of what is in data files, only as long as that is as in the bucket.
+    private static let version3 = """
+        CREATE TABLE checksum (
+            ino INTEGER NOT NULL, page INTEGER NOT NULL, checksums BLOB NOT NULL,
+            PRIMARY KEY (ino, page)
+        ) WITHOUT ROWID;
+        CREATE TRIGGER checksum_of_changed AFTER UPDATE OF pending, local ON inode
+        WHEN new.pending & 1 <> 0 AND old.pending & 1 = 0 OR new.local = 0 AND old.local <> 0
+        BEGIN
+            DELETE FROM checksum WHERE ino = new.ino;
+        END;
+        CREATE TRIGGER checksum_of_deleted AFTER DELETE ON inode
+        BEGIN
+            DELETE FROM checksum WHERE ino = old.ino;
+        END;
         """
 }

@@ -15,6 +15,8 @@ enum RangeLogRecord: Equatable, Sendable {
     case boot(BootIdentity)
     /// The log holds for this version of the object as well: a copy of the bytes under another ETag.
     case version(BootIdentity)
+    /// The bytes of this range were damaged: the data file does not have them any more.
+    case absent(Range<Int64>)
 
     static let size = 32
     private static let magic: UInt64 = 0x534c_5247_0000_0000
@@ -29,6 +31,8 @@ enum RangeLogRecord: Equatable, Sendable {
             case .synced(let offset): (3, UInt64(bitPattern: offset), 0)
             case .boot(let boot): (4, boot.high, boot.low)
             case .version(let version): (5, version.high, version.low)
+            case .absent(let range):
+                (6, UInt64(bitPattern: range.lowerBound), UInt64(bitPattern: range.upperBound))
             }
         let head = Self.magic | kind
         return [head, first, second, head ^ first ^ second ^ Self.seal].flatMap { word in
@@ -51,6 +55,7 @@ enum RangeLogRecord: Equatable, Sendable {
         case 3 where first >= 0: self = .synced(before: first)
         case 4: self = .boot(BootIdentity(high: words[1], low: words[2]))
         case 5: self = .version(BootIdentity(high: words[1], low: words[2]))
+        case 6 where 0 <= first && first <= second: self = .absent(first..<second)
         default: return nil
         }
     }

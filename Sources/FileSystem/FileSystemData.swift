@@ -116,6 +116,7 @@ extension FileSystem {
             let range = offset..<max(offset, end)
             let region = FileRegion(
                 descriptor: open.file.descriptor, offset: offset, count: Int(range.count), owner: open.file)
+            do { try open.file.verify(range) } catch { throw failure(error) }
             if open.file.isComplete || range.isEmpty {
                 reply(.success(.region(region)))
                 return nil

@@ -75,6 +75,7 @@ extension FileSystem {
         let isWithin = source.file === target.file && abs(sourceOffset - targetOffset) < length
         guard !isWithin else { throw .invalidArgument }
         let piece = min(length, Int64(Self.copyLimit))
+        do { try source.file.verify(sourceOffset..<sourceOffset + piece) } catch { throw failure(error) }
         // The caller then reads and writes, which fetches.
         guard piece == 0 || source.file.missing(in: sourceOffset..<sourceOffset + piece).isEmpty else {
             throw .notSupported

@@ -226,6 +226,7 @@ extension Reconciler {
 
     /// Makes every byte of a file local and durable.
     func makeComplete(_ file: CachedFile) async throws {
+        try file.verify(0..<file.version.size)
         guard !file.isComplete else { return }
         if !file.missing(in: 0..<file.version.size).isEmpty { try await materialize(file) }
         guard file.missing(in: 0..<file.version.size).isEmpty else {

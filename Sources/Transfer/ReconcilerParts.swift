@@ -234,7 +234,7 @@ extension Reconciler {
             return record
         } catch {
             body.abandon()
-            throw error
+            throw body.damage ?? error
         }
     }
 

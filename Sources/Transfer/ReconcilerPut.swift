@@ -88,6 +88,7 @@ extension Reconciler {
             )
         } catch {
             body.abandon()
+            if let damage = body.damage { throw damage }
             return try await recover(from: error, upload)
         }
         body.finish()

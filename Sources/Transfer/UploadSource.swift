@@ -2,6 +2,7 @@ import Cache
 import ObjectStore
 import Platform
 import Synchronization
+import SystemPackage
 
 /// A range of a local file as the body of one request, with the MD5 of what was read.
 ///
@@ -26,6 +27,7 @@ final class UploadSource: ByteSource {
         var isSecondReading = false
         var digest: String?
         var credited: Int64 = 0
+        var damage: CacheError?
     }
 
     init(
@@ -44,16 +46,31 @@ final class UploadSource: ByteSource {
     /// In lower-case hexadecimal; nil until the range was read once from start to end.
     var md5: String? { state.withLock { $0.digest } }
 
+    /// Why a request failed, if the disk could not read the bytes: a store tells no more than that there were none.
+    var damage: CacheError? { state.withLock { $0.damage } }
+
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {
-        guard try file.read(into: buffer, at: start + offset) == buffer.count else {
+        guard try readFile(into: buffer, at: start + offset) == buffer.count else {
             if file.version.size < start + offset + Int64(buffer.count) { throw Changed() }
             throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
         }
         if let version, offset + Int64(buffer.count) == count, file.version.rewrites != version.rewrites {
             throw Changed()
         }
+        file.learnChecksums(endingIn: start + offset..<start + offset + Int64(buffer.count))
         let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
         if sent > 0 { progress?.sent(sent) }
+    }
+
+    private func readFile(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+        do throws(Errno) {
+            return try file.read(into: buffer, at: offset)
+        } catch {
+            guard error == .ioError else { throw error }
+            let damage = CacheError.corrupt("unsent bytes of inode \(file.inode) cannot be read from the disk")
+            state.withLock { $0.damage = damage }
+            throw damage
+        }
     }
 
     /// The request succeeded.

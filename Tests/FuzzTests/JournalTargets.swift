@@ -83,6 +83,7 @@ enum JournalTargets {
                 try transaction.update(inode)
                 guard let name = FileName("name\(index)") else { continue }
                 try transaction.link(name, in: index < 2 ? .root : folder, to: inode.number)
+                try transaction.setChecksums(of: inode.number, page: 0, [1, 2, 3, 4, 5, 6, 7, 8])
                 try transaction.setExtendedAttribute("user.a", to: [1, 2], of: inode.number)
                 try transaction.setMultipart(
                     MultipartRecord(key: ObjectKey("k"), id: UploadID("u"), partSize: 8 << 20, token: "t"),
@@ -113,7 +114,7 @@ enum JournalTargets {
         ("listing", ["ino", "listed_ns"]), ("tombstone", ["key", "etag", "token"]),
         ("upload", ["ino", "key", "upload_id", "part_size", "token"]),
         ("part", ["ino", "number", "etag", "size", "md5"]), ("event", ["kind", "path", "message", "time_ns"]),
-        ("discard", ["ino"]), ("property", ["name", "value"]),
+        ("discard", ["ino"]), ("property", ["name", "value"]), ("checksum", ["ino", "page", "checksums"]),
     ]
 
     /// Each eight bytes of the input change one value.

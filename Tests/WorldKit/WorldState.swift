@@ -14,9 +14,9 @@ struct WorldState {
     private let directory: TemporaryDirectory?
 
     /// A directory of the machine.
-    init() throws {
+    init(_ wrap: (any Disk) -> any Disk = { $0 }) throws {
         let directory = try TemporaryDirectory()
-        try self.init(directory: directory, disk: PosixDisk(path: directory.path))
+        try self.init(directory: directory, disk: wrap(PosixDisk(path: directory.path)))
     }
 
     /// As little of one as there can be, for thousands of worlds.

@@ -3,8 +3,8 @@ import SystemPackage
 
 /// Holds the data files against their rows: what of them is not in the bucket, and what is not as the journal says.
 struct DataExamination {
-    private let tree: StateTree
-    private let contents: JournalContents
+    let tree: StateTree
+    let contents: JournalContents
     private let hasJournal: Bool
     private let paths: JournalPaths
     private let boot: BootIdentity
@@ -98,6 +98,11 @@ struct DataExamination {
         if found.entry.size < inode.size {
             let text = "its data file has \(found.entry.size) of \(inode.size) bytes"
             if isUnsent { report.damaged(place, text) } else { report.damaged(place, text + "; the bucket has all") }
+        } else if !isUnsent {
+            let damaged = damagedBytes(of: inode, in: localRanges(of: inode))
+            if damaged > 0 {
+                report.damaged(place, "\(damaged) of its local bytes are in damaged blocks; the bucket has them")
+            }
         }
         if inode.local == .partial && ranges(of: inode.number, inode) == nil && (isUnsent || found.hasLog) {
             report.damaged(place, "the log of which of its bytes are local is damaged or gone")
@@ -129,6 +134,11 @@ struct DataExamination {
         unsent.bytes = .file(name, ranges: ranges)
         let present = ranges.map { $0.reduce(Int64(0)) { $0 + $1.length } } ?? entry.size
         unsent.missing = max(0, unsent.size - present)
+    }
+
+    /// Of a file that is as in the bucket.
+    private func localRanges(of inode: Inode) -> [Range<Int64>] {
+        inode.local == .partial ? ranges(of: inode.number, inode) ?? [] : [0..<inode.size]
     }
 
     /// Local ranges of a file with a range log; nil if the log says nothing.

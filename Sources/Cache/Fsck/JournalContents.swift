@@ -24,6 +24,8 @@ struct JournalContents {
     /// Inodes by the tables that refer to them.
     var references: [(table: String, inode: Int64)] = []
     var discarded: Set<Int64> = []
+    /// Pages of checksums by inode and number.
+    var checksums: [Int64: [Int64: [UInt8]]] = [:]
     var source: String?
     /// Of the database itself.
     var damage: [String] = []
@@ -33,7 +35,7 @@ struct JournalContents {
 
     init(_ database: Database) {
         check(database)
-        guard isKnownVersion(database) else { return }
+        guard let version = knownVersion(of: database) else { return }
         read("inode", "ino", Inode.columns, database) { contents, row in
             do {
                 let inode = try Inode(row: row)
@@ -49,6 +51,10 @@ struct JournalContents {
             contents.names.append(name)
         }
         readRest(database)
+        guard version >= 3 else { return }
+        read("checksum", "ino, page", ["ino", "page", "checksums"], database) { contents, row in
+            contents.checksums[row[0], default: [:]][row[1]] = row[2]
+        }
     }
 
     private mutating func check(_ database: Database) {
@@ -61,11 +67,12 @@ struct JournalContents {
         }
     }
 
-    private mutating func isKnownVersion(_ database: Database) -> Bool {
-        let version = try? JournalStatement("PRAGMA user_version", in: database).first([]) { $0[0] as Int }
-        guard let version, version > JournalSchema.version else { return true }
+    /// Nil for one that is newer; if it cannot be told, this program's.
+    private mutating func knownVersion(of database: Database) -> Int? {
+        let found = try? JournalStatement("PRAGMA user_version", in: database).first([]) { $0[0] as Int }
+        guard let version = found, version > JournalSchema.version else { return found ?? JournalSchema.version }
         damage.append("it was written by a newer sluice (schema \(version)): its rows are not looked at")
-        return false
+        return nil
     }
 
     private mutating func readRest(_ database: Database) {

@@ -1,0 +1,183 @@
+import ObjectStore
+import Platform
+import SystemPackage
+
+// MARK: Reading what is as in the bucket
+
+extension CachedFile {
+    /// A block that was not compared with its checksum yet.
+    private struct Doubt {
+        var block: Int64
+        var bytes: Range<Int64>
+        /// Whether all of it is local.
+        var isWhole: Bool
+        /// Of ``State/losses``.
+        var losses: UInt64
+    }
+
+    /// Compares what is local of `range` with its checksums, each block once as long as the file is open; a block
+    /// without a checksum gets one. Does nothing for a file with changes.
+    ///
+    /// A block that the disk damaged, or cannot read, is missing from then on and told of. Reads the disk. Throws
+    /// ``CacheError``.
+    public func verify(_ range: Range<Int64>) throws {
+        while true {
+            let found = try state.withLock { try doubts(in: range, &$0) }
+            guard !found.isEmpty else { return }
+            for doubt in found {
+                let checksum = file.blockChecksum(of: doubt.bytes)
+                try state.withLock { try settle(doubt, checksum, &$0) }
+            }
+        }
+    }
+
+    private func doubts(in range: Range<Int64>, _ state: inout State) throws -> [Doubt] {
+        guard !state.isDirty, state.base != nil else { return [] }
+        let blocks = BlockChecksums.blocks(in: range.clamped(to: 0..<state.size))
+        if state.checksums.areChecked(blocks) { return [] }
+        try load(blocks, &state)
+        return blocks.filter { !state.checksums.areChecked($0..<$0 + 1) }.compactMap { block in
+            let bytes = BlockChecksums.bytes(of: block, size: state.size)
+            let missing = state.log == nil ? [] : state.extents.missing(in: bytes)
+            guard missing != [bytes] else { return nil }
+            return Doubt(block: block, bytes: bytes, isWhole: missing.isEmpty, losses: state.losses)
+        }
+    }
+
+    private func load(_ blocks: Range<Int64>, _ state: inout State) throws {
+        for page in state.checksums.missingPages(of: blocks) {
+            state.checksums.load(page, try journal.read { try $0.checksums(of: inode, page: page) })
+        }
+    }
+
+    private func settle(_ doubt: Doubt, _ checksum: UInt64?, _ state: inout State) throws {
+        guard !state.isDirty, state.losses == doubt.losses, !state.checksums.areChecked(doubt.block..<doubt.block + 1)
+        else { return }
+        guard let checksum else { return try giveUp(doubt.bytes, "cannot be read", &state) }
+        guard doubt.isWhole else { return state.checksums.check(doubt.block) }
+        guard checksum == state.checksums.checksum(of: doubt.block) ?? checksum else {
+            return try giveUp(doubt.bytes, "are not what was fetched or sent", &state)
+        }
+        state.checksums.learn(checksum, of: doubt.block)
+    }
+}
+
+// MARK: Damage
+
+extension CachedFile {
+    /// A block of which nobody has been given bytes since the file was opened is missing from now on, durably. Then it
+    /// is made a hole: what is written into a page that the disk cannot read would have to read it.
+    private func giveUp(_ bytes: Range<Int64>, _ what: String, _ state: inout State) throws {
+        guard let base = state.base else { return }
+        logger.error(
+            "local bytes are damaged and fetched again",
+            metadata: ["ino": "\(inode)", "range": "\(bytes)", "what": "they \(what)"])
+        do {
+            try synchronize(&state)
+            if state.log == nil { try beginLog(of: base, &state) }
+            try record(.absent(bytes), &state)
+            state.losses += 1
+            state.checksums.forget(bytes)
+            try system("syncing a range log") { () throws(Errno) in
+                if let end = state.log?.end { try state.log?.markSynced(before: end) }
+            }
+            try journalLoss()
+        } catch {
+            throw CacheError.corrupt("damaged bytes of inode \(inode) cannot be fetched again: \(error)")
+        }
+        try? file.allocate(bytes, .punchHole)
+    }
+
+    /// Of a file that was wholly local: not all of it shall be fetched again.
+    private func beginLog(of base: RemoteObject, _ state: inout State) throws(CacheError) {
+        let name = FileCache.rangeLogName(inode)
+        var extents = FileExtents(baseLimit: base.size)
+        let all = RangeLogRecord.present(0..<base.size)
+        try system("starting a range log") { () throws(Errno) in
+            try disk.remove(name)
+            var log = try RangeLog.open(name, on: disk, version: base.etag, boot: boot, extents: &extents)
+            try log.append(all)
+            try disk.synchronizeDirectory(FileCache.shardName(inode))
+            state.log = log
+        }
+        extents.apply(all)
+        state.extents = extents
+    }
+
+    private func journalLoss() throws {
+        try journal.write { transaction in
+            if var row = try transaction.inode(inode), row.local == .complete {
+                row.local = .partial
+                try transaction.update(row)
+            }
+            var reports = DamageReports(time: time.wall)
+            try reports.add("local bytes of it were damaged: they are fetched again", inode, transaction)
+            _ = try transaction.record(reports)
+        }
+        try journal.synchronize()
+    }
+}
+
+// MARK: Learning
+
+extension CachedFile {
+    /// Blocks of a range that have no local bytes.
+    func emptyBlocks(in range: Range<Int64>, _ state: borrowing State) -> [Int64] {
+        var empty: [Int64] = []
+        for block in BlockChecksums.blocks(in: range) {
+            let bytes = BlockChecksums.bytes(of: block, size: state.size)
+            if state.extents.missing(in: bytes) == [bytes] { empty.append(block) }
+        }
+        return empty
+    }
+
+    /// Of blocks that became whole when `range` was fetched. What came into blocks that were empty needs no look at the
+    /// disk either.
+    func learnChecksums(in range: Range<Int64>, wereEmpty empty: [Int64], _ state: inout State) {
+        let blocks = BlockChecksums.blocks(in: range)
+        // Without what the journal knows of them, nothing can be added to it.
+        guard !state.isDirty, (try? load(blocks, &state)) != nil else { return }
+        for block in blocks {
+            let bytes = BlockChecksums.bytes(of: block, size: state.size)
+            let known = state.checksums.checksum(of: block)
+            if empty.contains(block) { state.checksums.check(block) }
+            let isSettled = known != nil && state.checksums.areChecked(block..<block + 1)
+            guard !isSettled, state.extents.missing(in: bytes).isEmpty,
+                let checksum = file.blockChecksum(of: bytes), checksum == known ?? checksum
+            else { continue }
+            state.checksums.learn(checksum, of: block)
+        }
+    }
+
+    /// Of blocks of a changed file that end in `range`, which was read just now to be sent.
+    public func learnChecksums(endingIn range: Range<Int64>) {
+        let (blocks, size, rewrites) = state.withLock { state in
+            let blocks = BlockChecksums.blocks(in: range).filter { block in
+                let end = BlockChecksums.bytes(of: block, size: state.size).upperBound
+                return end <= range.upperBound && state.checksums.checksum(of: block) == nil
+            }
+            return (state.isDirty ? blocks : [], state.size, state.rewrites)
+        }
+        for block in blocks {
+            guard let checksum = file.blockChecksum(of: BlockChecksums.bytes(of: block, size: size)) else { continue }
+            state.withLock { state in
+                guard state.isDirty, state.rewrites == rewrites,
+                    BlockChecksums.bytes(of: block, size: state.size) == BlockChecksums.bytes(of: block, size: size)
+                else { return }
+                state.checksums.learn(checksum, of: block)
+            }
+        }
+    }
+
+    /// Brings what was learned into the journal, of a file that is as in the bucket. What is lost on the way is learned
+    /// again with the next reading.
+    func saveChecksums() throws {
+        try state.withLock { state in
+            guard !state.isDirty, state.checksums.isUnsaved, !journal.isTight else { return }
+            let pages = state.checksums.takeUnsaved()
+            try journal.write { transaction in
+                for (page, bytes) in pages { try transaction.setChecksums(of: inode, page: page, bytes) }
+            }
+        }
+    }
+}

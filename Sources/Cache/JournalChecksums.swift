@@ -1,0 +1,20 @@
+import Foundation
+
+/// Checksums of data files: see ``BlockChecksums``. Triggers of the inode table remove them as soon as the row of the file says
+/// that its content is pending or that nothing of it is local.
+extension JournalTransaction {
+    /// Empty if there are none.
+    func checksums(of number: InodeNumber, page: Int64) throws -> [UInt8] {
+        let sql = "SELECT checksums FROM checksum WHERE ino = ? AND page = ?"
+        return try first(sql, [number.sql, page]) { $0[0] } ?? []
+    }
+
+    /// Does nothing for a file that is not as in the bucket.
+    func setChecksums(of number: InodeNumber, page: Int64, _ bytes: [UInt8]) throws {
+        try execute(
+            """
+            INSERT OR REPLACE INTO checksum (ino, page, checksums)
+            SELECT ino, ?, ? FROM inode WHERE ino = ? AND pending & 1 = 0 AND local <> 0
+            """, [page, bytes.withUnsafeBytes { Data($0) }, number.sql])
+    }
+}

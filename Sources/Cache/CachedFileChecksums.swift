@@ -65,6 +65,16 @@ extension CachedFile {
 // MARK: Damage
 
 extension CachedFile {
+    /// The store says of an object, once all of it has come, that it was not right: what came of `range` is missing from
+    /// now on. Does nothing if the file is of another version by now, or has changes: then it is not only what came.
+    /// Throws ``CacheError``.
+    public func distrust(_ range: Range<Int64>, of version: ETag) throws {
+        try state.withLock { state in
+            guard !state.isDirty, state.base?.etag == version else { return }
+            try giveUp(range, "are not what the store says that it has", &state)
+        }
+    }
+
     /// A block of which nobody has been given bytes since the file was opened is missing from now on, durably. Then it
     /// is made a hole: what is written into a page that the disk cannot read would have to read it.
     private func giveUp(_ bytes: Range<Int64>, _ what: String, _ state: inout State) throws {
@@ -81,7 +91,7 @@ extension CachedFile {
             try system("syncing a range log") { () throws(Errno) in
                 if let end = state.log?.end { try state.log?.markSynced(before: end) }
             }
-            try journalLoss()
+            try journalLoss(what)
         } catch {
             throw CacheError.corrupt("damaged bytes of inode \(inode) cannot be fetched again: \(error)")
         }
@@ -104,14 +114,14 @@ extension CachedFile {
         state.extents = extents
     }
 
-    private func journalLoss() throws {
+    private func journalLoss(_ what: String) throws {
         try journal.write { transaction in
             if var row = try transaction.inode(inode), row.local == .complete {
                 row.local = .partial
                 try transaction.update(row)
             }
             var reports = DamageReports(time: time.wall)
-            try reports.add("local bytes of it were damaged: they are fetched again", inode, transaction)
+            try reports.add("local bytes of it \(what): they are fetched again", inode, transaction)
             _ = try transaction.record(reports)
         }
         try journal.synchronize()

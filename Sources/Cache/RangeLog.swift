@@ -154,7 +154,7 @@ struct RangeLog: Sendable {
             switch record {
             case .present, .limit: last = end
             case .synced(let offset): synced = max(synced, offset)
-            case .boot, .version: break
+            case .absent, .boot, .version: break
             }
         }
         return last <= synced

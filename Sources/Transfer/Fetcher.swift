@@ -195,10 +195,18 @@ extension Fetcher {
                 // Bytes of another version than the base were not taken.
                 if file.base?.etag == base.etag { return nil }
             } catch {
+                if error.kind == .corrupted { distrust(file, request.range, of: base) }
                 // The object may have been moved by a rename since.
                 let isGone = error.kind == .notFound || error.kind == .preconditionFailed
                 guard isGone, let now = file.base, now != base else { return error }
             }
+        }
+    }
+
+    /// Nothing of what came is kept.
+    private func distrust(_ file: CachedFile, _ range: Range<Int64>, of base: RemoteObject) {
+        do { try file.distrust(range, of: base.etag) } catch {
+            logger.error("wrong bytes are kept", metadata: ["ino": "\(file.inode)", "error": "\(error)"])
         }
     }
 

@@ -47,8 +47,9 @@ def make_machine(disk, make_mount, recorders):
 def cut_power(campaign, disk):
     """The daemon and its programs die with the copy of the disk; returns that."""
     cut = disk.copy()
-    campaign.mount.kill()
+    # In this order: without the mount, a program could make its directories anew where that was.
     campaign.recorders.kill()
+    campaign.mount.kill()
     return cut
 
 
@@ -140,8 +141,8 @@ def test_each_of_many_moments_of_one_recording_is_a_state_to_go_on_from(disk, ma
         for _ in range(CUTS):
             time.sleep(choices.uniform(0.1, 1.2))
             cuts.append(disk.copy())
-        campaign.mount.kill()
         campaign.recorders.kill()
+        campaign.mount.kill()
     for cut in cuts:
         boot(campaign, disk, cut)
         campaign.files = {}

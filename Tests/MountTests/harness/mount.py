@@ -135,9 +135,10 @@ class Mount:
 
     @staticmethod
     def wait_for_end(pid):
+        """Of all its threads: the first may be dead while another still holds the locks of the process."""
         def ended():
             try:
-                return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+                return len(os.listdir(f"/proc/{pid}/task")) <= 1 and "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 return True
 

@@ -1,6 +1,7 @@
 """Fixtures: the servers of a run, a bucket and mounts for each test; whatever a test leaves is ended here."""
 
 import itertools
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ _numbers = itertools.count(1)
 def pytest_configure():
     if not SLUICE.exists():
         pytest.exit(f"{SLUICE} is not there: run swift build first, or set SLUICE", returncode=2)
+    # A shell starts what is to run in the background with SIGINT ignored, and every program that a test interrupts inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

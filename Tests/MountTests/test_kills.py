@@ -36,8 +36,7 @@ def test_what_recorders_wrote_before_each_kill_is_there_and_reaches_the_bucket(b
         for number, names in enumerate(rounds(choices, KILLS, RECORDERS_AT_ONCE)):
             campaign.record(number, names)
             time.sleep(choices.uniform(0.05, 0.7))
-            mount.kill()
-            recorders.wait()
+            mount.kill(recorders.wait)
             mount.start()
             campaign.verify(after_kill)
         campaign.assert_everything_is_in_the_bucket()

@@ -47,9 +47,7 @@ def make_machine(disk, make_mount, recorders):
 def cut_power(campaign, disk):
     """The daemon and its programs die with the copy of the disk; returns that."""
     cut = disk.copy()
-    # In this order: without the mount, a program could make its directories anew where that was.
-    campaign.recorders.kill()
-    campaign.mount.kill()
+    campaign.mount.kill(campaign.recorders.kill)
     return cut
 
 
@@ -121,8 +119,7 @@ def test_what_a_killed_daemon_had_written_is_made_safe_by_the_next(disk, make_ma
     with Metronome(disk.path / "beat") as metronome:
         campaign.record(0, ["append", "small-files", "names"])
         time.sleep(0.5)
-        campaign.mount.kill()
-        campaign.recorders.wait()
+        campaign.mount.kill(campaign.recorders.wait)
         campaign.mount.start()
         time.sleep(3 + 3 * metronome.worst_ns / SECOND_NS)
         cut = cut_power(campaign, disk)
@@ -141,8 +138,7 @@ def test_each_of_many_moments_of_one_recording_is_a_state_to_go_on_from(disk, ma
         for _ in range(CUTS):
             time.sleep(choices.uniform(0.1, 1.2))
             cuts.append(disk.copy())
-        campaign.recorders.kill()
-        campaign.mount.kill()
+        campaign.mount.kill(campaign.recorders.kill)
     for cut in cuts:
         boot(campaign, disk, cut)
         campaign.files = {}

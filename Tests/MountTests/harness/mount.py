@@ -107,12 +107,14 @@ class Mount:
         assert not is_mounted(self.path)
         self.wait_for_end(pid)
 
-    def kill(self):
-        """kill -9 of the daemon, and removal of the dead mount that the kernel keeps."""
+    def kill(self, end_programs=lambda: None):
+        """kill -9 of the daemon, and removal of the dead mount that the kernel keeps, after `end_programs()`: without the
+        mount, a program could make its directories anew where that was."""
         pid = self.pid
         assert pid, "there is no daemon to kill"
         os.kill(pid, signal.SIGKILL)
         self.wait_for_end(pid)
+        end_programs()
         subprocess.run(["umount", "-l", str(self.path)], check=False, capture_output=True)
 
     def terminate(self, signal_number=signal.SIGTERM):

@@ -27,7 +27,7 @@ extension FuseSession {
         }
         switch result {
         case .success((let entry, let file)):
-            if !reply.created(entry, describe(file, openMode, from: information.pointee)) {
+            if !reply.created(entry, describe(file, from: information.pointee)) {
                 operations.release(file.handle)
                 operations.forget(entry.attributes.inode, count: 1)
             }
@@ -43,7 +43,7 @@ extension FuseSession {
             request,
             send: { reply, result in
                 switch result {
-                case .success(let file): return reply.opened(self.describe(file, mode, from: given.value))
+                case .success(let file): return reply.opened(self.describe(file, from: given.value))
                 case .failure(let errno): reply.fail(errno)
                 }
                 return false
@@ -161,14 +161,12 @@ extension FuseSession {
         information.map { HandleNumber(rawValue: $0.pointee.fh) }
     }
 
-    /// A handle that only writes gets its requests straight from the writer's memory (FOPEN_DIRECT_IO), which saves
-    /// a copy into the page cache; it cannot be mapped, and what others have of the file in the page cache is dropped
-    /// by the kernel, from 6.6 on.
-    private func describe(_ file: OpenedFile, _ mode: OpenMode, from given: fuse_file_info) -> fuse_file_info {
+    /// All bytes go through the page cache. FOPEN_DIRECT_IO for handles that only write would save a copy, but who reads
+    /// what another appends is then shown zeros now and then: a page that the kernel gave up while it was being read.
+    private func describe(_ file: OpenedFile, from given: fuse_file_info) -> fuse_file_info {
         var answer = given
         answer.fh = file.handle.rawValue
         answer.keep_cache = file.keepsKernelCache ? 1 : 0
-        answer.direct_io = directWrites && !mode.contains(.read) ? 1 : 0
         return answer
     }
 }

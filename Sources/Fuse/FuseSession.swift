@@ -26,7 +26,6 @@ public final class FuseSession: Sendable {
     let operations: any FileSystemOperations
     let logger: Logger
     let parked = ParkedReplies()
-    let directWrites: Bool
     private let options: MountOptions
     private let kernelCache: FuseKernelCache
     private let state = Mutex(State())
@@ -42,7 +41,6 @@ public final class FuseSession: Sendable {
         self.options = options
         self.kernelCache = kernelCache
         self.logger = logger
-        self.directWrites = KernelVersion.current >= KernelVersion(major: 6, minor: 6)
     }
 
     /// The version of libfuse that runs.

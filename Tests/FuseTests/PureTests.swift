@@ -23,14 +23,6 @@ import Testing
         #expect(table.mount(containing: "/mnt2x")?.type == "ext4")
     }
 
-    @Test func kernelVersionsAreOrdered() {
-        #expect(KernelVersion(release: "5.15.0-1053-aws") == KernelVersion(major: 5, minor: 15))
-        #expect(KernelVersion(release: "6.6.1") >= KernelVersion(major: 6, minor: 6))
-        #expect(KernelVersion(release: "5.15.0") < KernelVersion(major: 6, minor: 6))
-        #expect(KernelVersion(release: "6.18.44-fc-v669") > KernelVersion(major: 6, minor: 9))
-        #expect(KernelVersion(release: "strange") == KernelVersion(major: 0, minor: 0))
-    }
-
     @Test func oneThreadAlwaysWaitsUntilTheBound() {
         var count = WorkerCount()
         count.started()

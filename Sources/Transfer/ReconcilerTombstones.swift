@@ -28,6 +28,7 @@ extension Reconciler {
             try journal.write { transaction in
                 guard try transaction.tombstone(at: key) == tombstone else { return }
                 try transaction.removeTombstone(at: key)
+                try transaction.buryEmptied(above: key)
             }
             return .done
         }
@@ -87,5 +88,19 @@ extension Reconciler {
                 )
             )
         }
+    }
+}
+
+extension JournalTransaction {
+    /// Stores that are file systems underneath (SeaweedFS) show a directory for some seconds after its last object was deleted,
+    /// also one that never had a marker: its key is deleted as well, unless there is such a directory.
+    fileprivate func buryEmptied(above key: ObjectKey) throws {
+        let name = key.string.hasSuffix("/") ? key.string.dropLast() : key.string[...]
+        guard let slash = name.lastIndex(of: "/") else { return }
+        let directory = String(name[...slash])
+        guard try inode(at: String(directory.dropLast())) == nil, try !hasTombstones(withPrefix: directory),
+            try !hasRemoteKeys(withPrefix: directory)
+        else { return }
+        try bury(ObjectKey(directory))
     }
 }

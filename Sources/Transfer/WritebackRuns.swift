@@ -189,14 +189,13 @@ extension Writeback {
     private struct SweepOutcome {
         var isAnyGone = false
         var isAnyHeld = false
-        var areContentsAwaited = false
         var failure: (key: ObjectKey?, error: any Error)?
 
         mutating func add(_ key: ObjectKey, _ result: Result<Reconciler.Burial, any Error>) {
             switch result {
             case .success(.done): isAnyGone = true
             case .success(.waits): isAnyHeld = true
-            case .success(.waitsForContents): areContentsAwaited = true
+            case .success(.waitsForContents): break
             case .failure(let error): failure = failure ?? (key, error)
             }
         }
@@ -247,8 +246,9 @@ extension Writeback {
                 state.sweep.failure = nil
                 state.sweep.backoff.reset()
                 state.sweep.notBefore = outcome.isAnyHeld ? now + Self.sweepPause : now
-                // What is left of the contents waits for files; the end of their runs asks for the next sweep.
-                if outcome.areContentsAwaited && outcome.isAnyGone { state.sweep.isWanted = true }
+                // What is gone may let a directory go. What is left of contents waits for files; the end of their runs asks
+                // for the next sweep.
+                if outcome.isAnyGone { state.sweep.isWanted = true }
                 return
             }
             var random = SystemRandom()

@@ -352,6 +352,20 @@ import Testing
         #expect(faults.calls(.copy) == 20)
     }
 
+    /// As SeaweedFS makes and keeps one for every object.
+    @Test func theDirectoryThatAStoreMadeForAFileOnItsWayGoesAfterIt() async throws {
+        try machine.makeDirectory("a")
+        try machine.put("a/file", "bytes")
+        try await drain()
+        try machine.rename("a", to: "b")
+        _ = try await machine.reconcile("b/file")
+        #expect(bucket.text("b/file") == "bytes")
+        bucket.set(ObjectKey("b/"), [])
+        try machine.rename("b", to: "c")
+        try await drain()
+        #expect(bucket.keys.map(\.string) == ["c/", "c/file"])
+    }
+
     @Test func swappedFilesSwap() async throws {
         try machine.put("a", "content of a")
         try machine.put("b", Self.long)

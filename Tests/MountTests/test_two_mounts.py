@@ -214,6 +214,8 @@ def test_an_upload_that_arrives_before_its_retry_is_known_as_our_own(network, ma
     (mount.path / "file").write_bytes(b"stale")
     wait_until(lambda: proxy.held, "an upload has broken off", 60)
     pause(mount)
+    # A retry that is under way is held as well.
+    wait_until(lambda: not mount.status()["uploading"], "the uploads have ended", 60)
     proxy.holds = None
     assert " 200 " in proxy.deliver()
     assert bucket.read("file") == b"stale"

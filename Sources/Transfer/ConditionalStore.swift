@@ -9,7 +9,7 @@ import Synchronization
 /// A store that ignores conditions without a word looks like one that honours them. So the first small new object of a
 /// store that is not known yet is followed by writes to it that must be refused; until then, writes are conditional
 /// and the store is asked first as well. None of them changes anything where conditions are honoured.
-final class ConditionalStore: ObjectStore {
+final class ConditionalStore: ForwardingStore {
     typealias Operation = ConditionSupport.Operation
 
     /// Larger bodies are not sent twice, bytes.
@@ -22,7 +22,7 @@ final class ConditionalStore: ObjectStore {
         var isBeingProven = false
     }
 
-    private let base: any ObjectStore
+    let base: any ObjectStore
     private let logger: Logger
     private let state: Mutex<State>
     private let onLearning: @Sendable (ConditionSupport) -> Void
@@ -41,8 +41,6 @@ final class ConditionalStore: ObjectStore {
     }
 
     var support: ConditionSupport { state.withLock { $0.support } }
-
-    var multipartLimits: MultipartLimits { base.multipartLimits }
 
     func put(
         _ key: ObjectKey,
@@ -208,76 +206,5 @@ extension ConditionalStore {
         case .unsupported: false
         default: nil
         }
-    }
-}
-
-// MARK: What has no condition
-
-extension ConditionalStore {
-    func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo { try await base.head(key) }
-
-    func get(
-        _ key: ObjectKey,
-        range: Range<Int64>?,
-        ifMatch: ETag?,
-        into sink: any ByteSink
-    ) async throws(StoreError) -> ObjectInfo {
-        try await base.get(key, range: range, ifMatch: ifMatch, into: sink)
-    }
-
-    func list(
-        prefix: String,
-        delimiter: String?,
-        continuation: String?,
-        limit: Int
-    ) async throws(StoreError) -> ListPage {
-        try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
-    }
-
-    func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [ObjectKey: StoreError] {
-        try await base.delete(keys)
-    }
-
-    func createMultipartUpload(_ key: ObjectKey, metadata: [String: String]) async throws(StoreError) -> UploadID {
-        try await base.createMultipartUpload(key, metadata: metadata)
-    }
-
-    func uploadPart(
-        _ key: ObjectKey,
-        upload: UploadID,
-        number: Int,
-        body: any ByteSource
-    ) async throws(StoreError) -> UploadedPart {
-        try await base.uploadPart(key, upload: upload, number: number, body: body)
-    }
-
-    func copyPart(
-        from source: ObjectKey,
-        sourceETag: ETag,
-        range: Range<Int64>,
-        to key: ObjectKey,
-        upload: UploadID,
-        number: Int
-    ) async throws(StoreError) -> UploadedPart {
-        try await base.copyPart(
-            from: source,
-            sourceETag: sourceETag,
-            range: range,
-            to: key,
-            upload: upload,
-            number: number
-        )
-    }
-
-    func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {
-        try await base.listParts(key, upload: upload)
-    }
-
-    func openMultipartUploads(of key: ObjectKey) async throws(StoreError) -> [UploadID] {
-        try await base.openMultipartUploads(of: key)
-    }
-
-    func abortMultipartUpload(_ key: ObjectKey, upload: UploadID) async throws(StoreError) {
-        try await base.abortMultipartUpload(key, upload: upload)
     }
 }

@@ -4,6 +4,7 @@ import Logging
 import ObjectStore
 import Platform
 import TestKit
+import Testing
 
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
@@ -92,6 +93,26 @@ final class CacheFixture {
             try transaction.link(name, in: .root, to: inode.number)
             return inode.number
         }
+    }
+
+    /// A new file with these bytes, closed.
+    func makeFile(_ name: String, _ text: String) throws -> InodeNumber {
+        let number = try makeFile(name)
+        let file = try cache.acquireNew(try #require(try row(number)), forWriting: true)
+        try file.write(text, at: 0)
+        cache.release(file, forWriting: true)
+        return number
+    }
+
+    /// A file of which every byte was fetched, closed.
+    func makeCleanFile(_ name: String, _ text: String) throws -> InodeNumber {
+        let number = try makeRemoteFile(name, size: Int64(text.utf8.count))
+        let file = try cache.acquire(number)
+        try file.fill(text, at: 0)
+        try cache.flush()
+        cache.release(file)
+        #expect(try row(number)?.local == .complete)
+        return number
     }
 
     func row(_ number: InodeNumber) throws -> Inode? { try journal.read { try $0.inode(number) } }

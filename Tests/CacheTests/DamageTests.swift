@@ -18,7 +18,7 @@ import struct SystemPackage.Errno
     // MARK: Not what the row says
 
     @Test func aCleanFileThatIsTooShortIsFetchedAgain() throws {
-        let number = try makeCleanFile("a", "0123456789")
+        let number = try fixture.makeCleanFile("a", "0123456789")
         try fixture.reopen { try cut(number, to: 4, in: $0) }
         #expect(try fixture.cache.acquire(number).missing(in: 0..<10) == [0..<10])
     }
@@ -29,7 +29,7 @@ import struct SystemPackage.Errno
 
     @Test(arguments: plants)
     func whatIsPlantedForAnUnsentFileIsNeverWrittenThrough(_ plant: String) throws {
-        let number = try makeFile("a", "unsent")
+        let number = try fixture.makeFile("a", "unsent")
         try fixture.cache.flush()
         let outside = try TemporaryDirectory()
         try outside.write("outside", to: "target")
@@ -41,7 +41,7 @@ import struct SystemPackage.Errno
 
     @Test(arguments: plants)
     func whatIsPlantedForACleanFileIsPutAsideAndTheBytesAreFetchedAgain(_ plant: String) throws {
-        let number = try makeCleanFile("a", "0123456789")
+        let number = try fixture.makeCleanFile("a", "0123456789")
         let outside = try TemporaryDirectory()
         try outside.write("outside", to: "target")
         guard try isPlanted(plant, for: number, outside) else { return }
@@ -54,7 +54,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func aShardThatIsALinkIsPutAsideAndNotGoneThrough() throws {
-        let number = try makeFile("a", "unsent")
+        let number = try fixture.makeFile("a", "unsent")
         try fixture.cache.flush()
         let outside = try TemporaryDirectory()
         let shard = FileCache.shardName(number)
@@ -81,7 +81,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func recoveryOpensNoDataFile() throws {
-        for index in 0..<100 { _ = try makeFile("file-\(index)", "text") }
+        for index in 0..<100 { _ = try fixture.makeFile("file-\(index)", "text") }
         try fixture.cache.flush()
         try fixture.copyForExamination { path in
             let disk = CountingDisk(try PosixDisk(path: path))
@@ -94,24 +94,6 @@ import struct SystemPackage.Errno
     }
 
     // MARK: Helpers
-
-    private func makeFile(_ name: String, _ text: String) throws -> InodeNumber {
-        let number = try fixture.makeFile(name)
-        let file = try fixture.cache.acquireNew(try #require(try fixture.row(number)), forWriting: true)
-        try file.write(text, at: 0)
-        fixture.cache.release(file, forWriting: true)
-        return number
-    }
-
-    private func makeCleanFile(_ name: String, _ text: String) throws -> InodeNumber {
-        let number = try fixture.makeRemoteFile(name, size: Int64(text.utf8.count))
-        let file = try fixture.cache.acquire(number)
-        try file.fill(text, at: 0)
-        try fixture.cache.flush()
-        fixture.cache.release(file)
-        #expect(try fixture.row(number)?.local == .complete)
-        return number
-    }
 
     private func errors() throws -> [JournalEvent] { try fixture.journal.read { try $0.events(.error) } }
 

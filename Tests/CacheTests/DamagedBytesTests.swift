@@ -26,7 +26,7 @@ import struct SystemPackage.Errno
 
     @Test(arguments: [false, true])
     func aBlockWithAFlippedBitIsMissingFromThenOnAndToldOf(powerIsCut: Bool) throws {
-        let number = try makeCleanFile("a")
+        let number = try fixture.makeCleanFile("a", text)
         try fixture.reopen { try flip(number, at: 300_000, in: $0) }
         let file = try fixture.cache.acquire(number)
         try file.verify(0..<10)
@@ -41,7 +41,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func whatWasFetchedAgainIsAsBefore() throws {
-        let number = try makeCleanFile("a")
+        let number = try fixture.makeCleanFile("a", text)
         try fixture.reopen { try flip(number, at: 300_000, in: $0) }
         let file = try fixture.cache.acquire(number)
         try file.verify(0..<size)
@@ -72,7 +72,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func aWrongChecksumCostsOneFetch() throws {
-        let number = try makeCleanFile("a")
+        let number = try fixture.makeCleanFile("a", text)
         try fixture.journal.write { try $0.setChecksums(of: number, page: 0, [1, 0, 0, 0, 0, 0, 0, 0]) }
         try fixture.reopen()
         let file = try fixture.cache.acquire(number)
@@ -86,7 +86,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func whatHasNoChecksumGetsOneWhenItIsRead() throws {
-        let number = try makeCleanFile("a")
+        let number = try fixture.makeCleanFile("a", text)
         try fixture.journal.write { try $0.execute("DELETE FROM checksum") }
         try fixture.reopen()
         let file = try fixture.cache.acquire(number)
@@ -106,7 +106,7 @@ import struct SystemPackage.Errno
 
     @Test(arguments: Change.allCases, [false, true])
     func whatAProgramChangedNeverLooksDamaged(_ change: Change, powerIsCut: Bool) throws {
-        let number = try makeCleanFile("a")
+        let number = try fixture.makeCleanFile("a", text)
         let file = try fixture.cache.acquire(number, forWriting: true)
         try file.verify(0..<size)
         try make(change, in: file)
@@ -154,7 +154,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func checksumsGoWithTheBytes() throws {
-        let (evicted, deleted) = (try makeCleanFile("a"), try makeCleanFile("b"))
+        let (evicted, deleted) = (try fixture.makeCleanFile("a", text), try fixture.makeCleanFile("b", text))
         let stored = { (number: InodeNumber) in try fixture.journal.read { try $0.checksums(of: number, page: 0) } }
         #expect(try stored(evicted).count == 24)
         try fixture.cache.evict(atLeast: .max)
@@ -191,8 +191,8 @@ import struct SystemPackage.Errno
     // MARK: Examination
 
     @Test func anExaminationTellsOfFlippedBits() throws {
-        let number = try makeCleanFile("a")
-        _ = try makeCleanFile("b")
+        let number = try fixture.makeCleanFile("a", text)
+        _ = try fixture.makeCleanFile("b", text)
         #expect(try examine().isEmpty)
         try flip(number, at: 300_000, in: fixture.directory)
         let found = try examine()
@@ -205,16 +205,6 @@ import struct SystemPackage.Errno
     }
 
     // MARK: Helpers
-
-    private func makeCleanFile(_ name: String) throws -> InodeNumber {
-        let number = try fixture.makeRemoteFile(name, size: size)
-        let file = try fixture.cache.acquire(number)
-        try file.fill(text, at: 0)
-        try fixture.cache.flush()
-        fixture.cache.release(file)
-        #expect(try fixture.row(number)?.local == .complete)
-        return number
-    }
 
     private func make(_ change: Change, in file: CachedFile) throws {
         switch change {

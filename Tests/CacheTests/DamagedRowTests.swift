@@ -31,7 +31,7 @@ import Testing
     ]
 
     @Test func damagedRowsCostNothingElse() throws {
-        let good = try makeFile("good", "intact")
+        let good = try fixture.makeFile("good", "intact")
         let bad = try damaged(Self.impossible + Self.odd)
         let report = try examine()
         #expect(report.unsent.contains { $0.path == "good" })
@@ -72,7 +72,7 @@ import Testing
     private func damaged(_ damages: [String]) throws -> [(damage: String, number: InodeNumber)] {
         var files: [(String, InodeNumber)] = []
         for damage in damages {
-            let number = try makeFile("new", "")
+            let number = try fixture.makeFile("new", "")
             try fixture.cache.acquire(number).write("unsent \(number)", at: 0)
             try sql("UPDATE dentry SET name = 'bad \(number)' WHERE ino = \(number)")
             files.append((damage, number))
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func aRowThatCountsNoNamesAndHasOneKeepsItsBytes() throws {
-        let bad = try makeFile("bad", "unsent")
+        let bad = try fixture.makeFile("bad", "unsent")
         try fixture.cache.flush()
         try sql("UPDATE inode SET links = 0 WHERE ino = \(bad)")
         #expect(try examine().isDamaged)
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func aRowThatSaysThatNothingIsLocalKeepsItsBytes() throws {
-        let bad = try makeFile("bad", "unsent")
+        let bad = try fixture.makeFile("bad", "unsent")
         try fixture.cache.flush()
         try sql("UPDATE inode SET local = 0 WHERE ino = \(bad)")
         try fixture.reopen()
@@ -102,14 +102,14 @@ import Testing
     }
 
     @Test func dataOfALivingFileIsNotDiscarded() throws {
-        let number = try makeFile("a", "unsent")
+        let number = try fixture.makeFile("a", "unsent")
         try sql("INSERT INTO discard (ino) VALUES (\(number))")
         try fixture.reopen()
         #expect(try fixture.cache.acquire(number).text() == "unsent")
     }
 
     @Test func namesInACircleEndEveryWayThroughTheTree() throws {
-        let (file, directory) = (try makeFile("file", "unsent"), try makeFile("directory", ""))
+        let (file, directory) = (try fixture.makeFile("file", "unsent"), try fixture.makeFile("directory", ""))
         try sql("UPDATE inode SET kind = 2, local = 0 WHERE ino = \(directory)")
         try sql("UPDATE dentry SET parent = \(directory) WHERE ino IN (\(file), \(directory))")
         try fixture.reopen()
@@ -132,7 +132,7 @@ import Testing
 
     @Test(arguments: ["", ".", "..", "a/b", "x'00'"])
     func anImpossibleNameIsPassedOverAndItsBytesAreSavedWithoutLeavingTheDirectory(_ name: String) throws {
-        let (bad, _) = (try makeFile("bad", "unsent"), try makeFile("good", "intact"))
+        let (bad, _) = (try fixture.makeFile("bad", "unsent"), try fixture.makeFile("good", "intact"))
         let text = name.hasPrefix("x'") ? name : "'\(name)'"
         try sql("UPDATE dentry SET name = \(text) WHERE ino = \(bad)")
         try fixture.reopen()
@@ -143,7 +143,7 @@ import Testing
     }
 
     @Test func rowsThatReferToNothingAreTold() throws {
-        _ = try makeFile("a", "unsent")
+        _ = try fixture.makeFile("a", "unsent")
         try sql("INSERT INTO dentry (parent, name, ino) VALUES (1, 'lost', 4711)")
         try sql("INSERT INTO dentry (parent, name, ino) VALUES (4712, 'astray', 2)")
         try sql("INSERT INTO xattr (ino, name, value) VALUES (4713, 'user.a', x'00')")
@@ -156,17 +156,9 @@ import Testing
     }
 
     @Test func noNumberIsGivenTwiceWhenAllAreUsedUp() throws {
-        _ = try makeFile("a", "")
+        _ = try fixture.makeFile("a", "")
         try sql("UPDATE sqlite_sequence SET seq = 9223372036854775807 WHERE name = 'inode'")
         #expect(throws: CacheError.self) { try fixture.makeFile("b") }
-    }
-
-    private func makeFile(_ name: String, _ text: String) throws -> InodeNumber {
-        let number = try fixture.makeFile(name)
-        let file = try fixture.cache.acquireNew(try #require(try fixture.row(number)), forWriting: true)
-        try file.write(text, at: 0)
-        fixture.cache.release(file, forWriting: true)
-        return number
     }
 
     private func sql(_ statement: String) throws {

@@ -11,28 +11,16 @@ import struct SystemPackage.Errno
 /// A file that is only in the bucket, opened while the disk has not a block left for its range log.
 @Suite struct RangeLogRoomTests {
     /// Nothing that needs a block works while it is full.
-    private final class FullDisk: Disk {
-        private let disk: PosixDisk
+    private final class FullDisk: ForwardingDisk {
+        let base: any Disk
         let isFull = Atomic(false)
 
-        init(_ disk: PosixDisk) { self.disk = disk }
-
-        private func check() throws(Errno) {
-            if isFull.load(ordering: .relaxed) { throw .noSpace }
-        }
+        init(_ base: any Disk) { self.base = base }
 
         func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
-            if mode != .existing { try check() }
-            return try disk.open(name, mode)
+            if mode != .existing && isFull.load(ordering: .relaxed) { throw .noSpace }
+            return try base.open(name, mode)
         }
-
-        func remove(_ name: String) throws(Errno) { try disk.remove(name) }
-        func rename(_ name: String, to newName: String) throws(Errno) { try disk.rename(name, to: newName) }
-        func makeDirectory(_ name: String) throws(Errno) { try disk.makeDirectory(name) }
-        func names(in directory: String) throws(Errno) -> [String] { try disk.names(in: directory) }
-        func synchronizeDirectory(_ name: String) throws(Errno) { try disk.synchronizeDirectory(name) }
-        func synchronizeAll() throws(Errno) { try disk.synchronizeAll() }
-        func space() throws(Errno) -> DiskSpace { try disk.space() }
     }
 
     @Test func theLogIsMadeByTheFirstRecordAndUntilThenNothingIsRecorded() throws {

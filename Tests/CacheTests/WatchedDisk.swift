@@ -1,16 +1,17 @@
 import Platform
 import Synchronization
 import SystemPackage
+import TestKit
 
 /// A real disk that tells of each sync of a data file, before it is made.
-final class WatchedDisk: Disk {
-    private let disk: PosixDisk
+final class WatchedDisk: ForwardingDisk {
+    let base: any Disk
     private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
     private let counts = Mutex<[String: Int]>([:])
     private let directoryCounts = Mutex<[String: Int]>([:])
 
     init(path: String) throws {
-        disk = try PosixDisk(path: path)
+        base = try PosixDisk(path: path)
     }
 
     /// How many syncs of files were made.
@@ -39,49 +40,25 @@ final class WatchedDisk: Disk {
     }
 
     func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
-        WatchedFile(try disk.open(name, mode), name, of: self)
+        WatchedFile(try base.open(name, mode), name, of: self)
     }
-
-    func remove(_ name: String) throws(Errno) { try disk.remove(name) }
-    func rename(_ name: String, to newName: String) throws(Errno) { try disk.rename(name, to: newName) }
-    func makeDirectory(_ name: String) throws(Errno) { try disk.makeDirectory(name) }
-    func names(in directory: String) throws(Errno) -> [String] { try disk.names(in: directory) }
 
     func synchronizeDirectory(_ name: String) throws(Errno) {
-        try disk.synchronizeDirectory(name)
+        try base.synchronizeDirectory(name)
         directoryCounts.withLock { $0[name, default: 0] += 1 }
     }
-
-    func synchronizeAll() throws(Errno) { try disk.synchronizeAll() }
-    func space() throws(Errno) -> DiskSpace { try disk.space() }
 }
 
-private final class WatchedFile: DiskFile {
-    private let file: any DiskFile
+private final class WatchedFile: ForwardingFile {
+    let base: any DiskFile
     private let name: String
     private let disk: WatchedDisk
 
-    init(_ file: any DiskFile, _ name: String, of disk: WatchedDisk) {
-        self.file = file
+    init(_ base: any DiskFile, _ name: String, of disk: WatchedDisk) {
+        self.base = base
         self.name = name
         self.disk = disk
     }
 
-    var descriptor: Int32 { file.descriptor }
-
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
-        try file.read(into: buffer, at: offset)
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) { try file.write(bytes, at: offset) }
-    func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
-
-    func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws(Errno) {
-        try file.allocate(range, allocation)
-    }
-
-    func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 { try file.seek(goal, from: offset) }
-    func synchronize() throws(Errno) { try disk.synchronize(file, name) }
-    func status() throws(Errno) -> DiskFileStatus { try file.status() }
-    func setModified(_ time: Timestamp) throws(Errno) { try file.setModified(time) }
+    func synchronize() throws(Errno) { try disk.synchronize(base, name) }
 }

@@ -44,7 +44,7 @@ struct CrashRunner {
     private let scheduler: SerialScheduler
     private let time: ManualTime
     private let disk: SimulatedDisk
-    private let store = MemoryStore(multipartLimits: Self.multipartLimits)
+    private let store = MemoryStore(multipartLimits: .small)
     private let link: CrashLink
     private var world: World
     private var calls: any PosixCalls
@@ -56,16 +56,6 @@ struct CrashRunner {
     private var wasCut = false
     /// Objects that were looked at.
     private var seen: [ObjectKey: ETag] = [:]
-
-    /// Small, so that few bytes make many parts.
-    private static let multipartLimits = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
-
-    private static let configuration: WritebackConfiguration = {
-        var configuration = WritebackConfiguration(host: "robot", defaults: World.defaults)
-        configuration.singlePutLimit = 24
-        configuration.partSize = 8
-        return configuration
-    }()
 
     /// Runs a history; the same seed gives the same order of everything that runs at once.
     static func outcome(of history: [CrashOperation], seed: UInt64, template: SimulatedDisk) async throws -> Outcome {
@@ -105,7 +95,7 @@ struct CrashRunner {
     private static func open(
         _ state: WorldState, _ store: MemoryStore, _ time: ManualTime, _ link: CrashLink
     ) throws -> World {
-        let world = try World(store: store, state: state, time: time, writeback: configuration)
+        let world = try World(store: store, state: state, time: time, writeback: .smallParts)
         link.enter(world)
         return world
     }

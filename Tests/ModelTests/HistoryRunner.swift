@@ -26,22 +26,12 @@ struct HistoryRunner {
 
     private let stage: Stage
     private let patience: Duration
-    private let store = MemoryStore(multipartLimits: Self.multipartLimits)
+    private let store = MemoryStore(multipartLimits: .small)
     private var state: WorldState
     private var time = ManualTime()
     private var scene: Scene
     private var interpreter: CallInterpreter
     private var reference: ReferenceFileSystem
-
-    /// Small, so that few bytes make many parts.
-    private static let multipartLimits = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
-
-    private static let configuration: WritebackConfiguration = {
-        var configuration = WritebackConfiguration(host: "robot", defaults: World.defaults)
-        configuration.singlePutLimit = 24
-        configuration.partSize = 8
-        return configuration
-    }()
 
     /// Nil if all was as it must be.
     ///
@@ -65,7 +55,7 @@ struct HistoryRunner {
     }
 
     private static func world(_ store: MemoryStore, _ state: WorldState, _ time: ManualTime) throws -> World {
-        try World(store: store, state: state, time: time, writeback: configuration)
+        try World(store: store, state: state, time: time, writeback: .smallParts)
     }
 
     private mutating func run(_ history: [Operation]) async -> Failure? {

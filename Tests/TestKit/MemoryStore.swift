@@ -152,3 +152,8 @@ public final class MemoryStore: ObjectStore {
         return etag
     }
 }
+
+extension MultipartLimits {
+    /// So that few bytes make many parts.
+    public static let small = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
+}

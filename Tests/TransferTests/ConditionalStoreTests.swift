@@ -7,7 +7,7 @@ import Testing
 
 /// Stores that do not honour conditions on writes are found out, and asked before each write.
 @Suite struct ConditionalStoreTests {
-    private let bucket = MemoryStore(multipartLimits: LocalMachine.limits)
+    private let bucket = MemoryStore(multipartLimits: .small)
     private let faults: FaultyStore
     private let key = ObjectKey("file")
     private let learned = Learned()

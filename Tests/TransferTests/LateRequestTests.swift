@@ -6,7 +6,7 @@ import Testing
 
 /// A request whose connection broke may take effect later: it never replaces what is newer.
 @Suite struct LateRequestTests {
-    private let bucket = MemoryStore(multipartLimits: LocalMachine.limits)
+    private let bucket = MemoryStore(multipartLimits: .small)
     private let faults: FaultyStore
     private let machine: LocalMachine
     private static let long = String(repeating: "0123456789", count: 7)

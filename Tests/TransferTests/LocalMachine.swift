@@ -23,9 +23,6 @@ final class LocalMachine {
         let file: CachedFile
     }
 
-    /// Small, so that few bytes make many parts.
-    static let limits = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
-
     static let defaults = RemoteDefaults(
         filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8)
 

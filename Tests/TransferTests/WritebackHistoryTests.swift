@@ -78,7 +78,7 @@ private final class History: @unchecked Sendable {
         self.hasOthers = hasOthers
         isVerbose = ProcessInfo.processInfo.environment["SLUICE_SEED"] != nil
         random = SeededRandom(seed: seed)
-        bucket = MemoryStore(multipartLimits: LocalMachine.limits)
+        bucket = MemoryStore(multipartLimits: .small)
         faults = FaultyStore(bucket)
         let hook = Hook()
         crashes = CrashingStore(faults, hook: { hook.call() })

@@ -22,7 +22,7 @@ import Testing
     }
 
     init() throws {
-        bucket = MemoryStore(multipartLimits: LocalMachine.limits)
+        bucket = MemoryStore(multipartLimits: .small)
         faults = FaultyStore(bucket)
         let hook = hook
         hooked = CrashingStore(faults) {

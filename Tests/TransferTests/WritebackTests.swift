@@ -10,7 +10,7 @@ import Testing
 /// When write-back works: delays, back-off, the link, several files at once, waiting for the bucket.
 @Suite struct WritebackTests {
     let time = ManualTime()
-    let bucket = MemoryStore(multipartLimits: LocalMachine.limits)
+    let bucket = MemoryStore(multipartLimits: .small)
     let faults: FaultyStore
     let machine: LocalMachine
     let link: LinkMonitor

@@ -132,3 +132,13 @@ extension MemoryStore {
         bytes(ObjectKey(key)).map { String(decoding: $0, as: UTF8.self) }
     }
 }
+
+extension WritebackConfiguration {
+    /// For a store with ``ObjectStore/MultipartLimits/small`` parts.
+    static let smallParts: WritebackConfiguration = {
+        var configuration = WritebackConfiguration(host: "robot", defaults: World.defaults)
+        configuration.singlePutLimit = 24
+        configuration.partSize = 8
+        return configuration
+    }()
+}

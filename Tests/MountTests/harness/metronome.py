@@ -1,30 +1,22 @@
 """How slow the machine is at present: the longest that a small synced write took, which bounds what a timer can keep."""
 
 import os
-import threading
 import time
 
+from harness.background import Background
 
-class Metronome:
+
+class Metronome(Background):
     """Writes and syncs a small file on a disk each 50 ms while the context lasts. `worst_ns` is the longest beat."""
 
     PAUSE = 0.05
 
     def __init__(self, path):
+        super().__init__()
         self.path = path
         self.worst_ns = 0
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-
-    def _beat(self):
+    def work(self):
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             while not self.ended.is_set():

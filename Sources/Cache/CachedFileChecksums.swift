@@ -75,8 +75,8 @@ extension CachedFile {
         }
     }
 
-    /// A block of which nobody has been given bytes since the file was opened is missing from now on, durably. Then it
-    /// is made a hole: what is written into a page that the disk cannot read would have to read it.
+    /// What is local of a range is missing from now on, durably, and that is told of. Then the range is made a hole:
+    /// what is written into a page that the disk cannot read would have to read it.
     private func giveUp(_ bytes: Range<Int64>, _ what: String, _ state: inout State) throws {
         guard let base = state.base else { return }
         logger.error(

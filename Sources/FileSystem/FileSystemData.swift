@@ -175,7 +175,7 @@ extension FileSystem {
 
     /// The object that the handle reads is gone or is another version now: ESTALE, and the directory is listed again.
     private func readFailure(_ error: StoreError, _ inode: InodeNumber) -> Errno {
-        guard error.kind == .notFound || error.kind == .preconditionFailed else { return failure(error) }
+        guard error.isOutdated else { return failure(error) }
         if let parent = parentOf(inode) { lister.refresh(parent) }
         return .staleNFSFileHandle
     }

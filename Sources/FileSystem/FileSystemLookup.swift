@@ -183,7 +183,7 @@ extension FileSystem {
         of inode: Inode, named name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, retries: Int
     ) {
         metadata.load(inode.number) { [self] error in
-            let isOutdated = error.map { $0.kind == .notFound || $0.kind == .preconditionFailed } ?? false
+            let isOutdated = error?.isOutdated ?? false
             guard isOutdated else { return give(parked, inode.number, in: parent) }
             // Somebody else wrote or deleted the object since it was listed.
             lister.refresh(parent) { [self] _ in

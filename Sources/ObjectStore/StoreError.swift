@@ -92,6 +92,9 @@ public struct StoreError: Error, Equatable, Sendable {
 
     /// Whether no request can pass before there are other credentials: there are none, or the store refuses them.
     public var isKeyFailure: Bool { kind == .noCredentials || kind == .badCredentials }
+
+    /// Whether the version that was named is not at the key any more, or a condition is not met.
+    public var isOutdated: Bool { kind == .notFound || kind == .preconditionFailed }
 }
 
 extension StoreError: CustomStringConvertible {

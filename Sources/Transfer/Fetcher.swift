@@ -196,9 +196,7 @@ extension Fetcher {
                 if file.base?.etag == base.etag { return nil }
             } catch {
                 if error.kind == .corrupted { distrust(file, request.range, of: base) }
-                // The object may have been moved by a rename since.
-                let isGone = error.kind == .notFound || error.kind == .preconditionFailed
-                guard isGone, let now = file.base, now != base else { return error }
+                guard file.base(after: error, of: base) != nil else { return error }
             }
         }
     }

@@ -44,7 +44,7 @@ extension Reconciler {
                 attempt.inode.number, object, of: source.etag, attributes: attributes, begun: attributes)
         } catch let error as StoreError where error.kind == .unsupported || error.kind == .tooLarge {
             try sendInstead(attempt.inode.number, error)
-        } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
+        } catch let error as StoreError where error.isOutdated {
             // In place, the next look at the source tells what happened.
             if source.key != attempt.key { try await settleRefusal(of: attempt, source, attributes) }
         }

@@ -237,7 +237,7 @@ extension Reconciler {
                 attributes: attempt.attributes,
                 begun: attempt.attributes
             )
-        } catch let error as StoreError where error.kind == .preconditionFailed || error.kind == .notFound {
+        } catch let error as StoreError where error.isOutdated {
             try await settleRefusal(of: attempt, body)
             if attempt.inode.kind == .directory { try await replaceMarker(attempt, metadata, refused: condition) }
         }

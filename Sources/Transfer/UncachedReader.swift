@@ -83,14 +83,17 @@ public final class UncachedReader: Sendable {
         _ file: CachedFile, _ range: Range<Int64>, _ missing: [Range<Int64>], _ chunks: [Int64: [UInt8]]
     ) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: Int(range.length)) { buffer, filled in
-            filled = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: range.lowerBound)
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            filled = try file.read(into: bytes, at: range.lowerBound)
             let present = range.lowerBound..<range.lowerBound + Int64(filled)
             for gap in missing {
                 for index in Self.chunks(of: gap) {
                     guard let chunk = chunks[index] else { continue }
                     let start = index * Self.chunkSize
                     let part = gap.clamped(to: present).clamped(to: start..<start + Int64(chunk.count))
-                    for offset in part { buffer[Int(offset - range.lowerBound)] = chunk[Int(offset - start)] }
+                    guard !part.isEmpty else { continue }
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[Int(part.lowerBound - range.lowerBound)...])
+                        .copyBytes(from: chunk[Int(part.lowerBound - start)..<Int(part.upperBound - start)])
                 }
             }
         }
@@ -163,9 +166,7 @@ extension UncachedReader {
                     base.key, range: start..<start + Int64(sink.count), ifMatch: base.etag, into: sink)
                 return sink.bytes
             } catch {
-                // The object may have been moved by a rename since.
-                let isGone = error.kind == .notFound || error.kind == .preconditionFailed
-                guard isGone, let now = file.base, now != base else { throw error }
+                guard let now = file.base(after: error, of: base) else { throw error }
                 base = now
             }
         }
@@ -202,5 +203,13 @@ private final class ChunkSink: ByteSink {
         }
         received.withLock { $0.replaceSubrange(place..<place + bytes.count, with: bytes) }
         progress()
+    }
+}
+
+extension CachedFile {
+    /// What to ask for after a request for an object failed: a rename may have moved it since. Nil if that is not why.
+    func base(after error: StoreError, of base: RemoteObject) -> RemoteObject? {
+        guard error.isOutdated, let now = self.base, now != base else { return nil }
+        return now
     }
 }

@@ -28,6 +28,8 @@ public final class CachedFile: Sendable {
         var changes: UInt64 = 0
         /// Raised before and after each change of bytes that are there; what is appended is none.
         var rewrites: UInt64 = 0
+        /// When they last changed, or the file was opened; by the monotonic clock.
+        var lastChange: Duration
         var extents: FileExtents
         /// The object the file stands on; nil for a file that is new.
         var base: RemoteObject?
@@ -73,6 +75,9 @@ public final class CachedFile: Sendable {
     public var status: (size: Int64, modified: Timestamp) {
         state.withLock { ($0.size, $0.modified) }
     }
+
+    /// When the bytes last changed, by the monotonic clock.
+    public var lastChange: Duration { state.withLock { $0.lastChange } }
 
     public var isDirty: Bool { state.withLock { $0.isDirty } }
 
@@ -180,6 +185,7 @@ extension CachedFile {
         state.changes += 1
         if isRewrite { state.rewrites += 1 }
         state.written += 1
+        state.lastChange = time.monotonic
     }
 
     /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
@@ -268,6 +274,11 @@ extension CachedFile {
         case .data: return try seekData(from: offset, missing)
         case .hole: return try seekHole(from: offset, missing, size: size)
         }
+    }
+
+    /// Up to where the data file has no hole, bytes; at most the size. Throws what lseek(2) throws.
+    public var contiguousEnd: Int64 {
+        get throws(Errno) { status.size == 0 ? 0 : try file.seek(.hole, from: 0) }
     }
 
     private func seekData(from offset: Int64, _ missing: [Range<Int64>]) throws(Errno) -> Int64 {

@@ -148,6 +148,19 @@ extension FileCache {
     /// Whether a program holds the file open for writing. May be asked inside of a journal transaction.
     public func isOpenForWriting(_ number: InodeNumber) -> Bool { writers.contains(number) }
 
+    /// How long nothing was written to a file that a program holds open for writing; nil if none does.
+    public func quiet(_ number: InodeNumber) -> Duration? {
+        guard isOpenForWriting(number), let file = openFile(number) else { return nil }
+        return time.monotonic - file.lastChange
+    }
+
+    /// Those that programs hold open for writing.
+    public var filesOpenForWriting: [CachedFile] {
+        table.withLock { table in
+            writers.all.compactMap { table.open[$0]?.file }
+        }
+    }
+
     /// An inode lost its last name and the kernel knows it no more: its row and its data go once it is closed.
     public func remove(_ number: InodeNumber) {
         _ = table.withLock { $0.doomed.insert(number) }
@@ -236,7 +249,7 @@ extension FileCache {
             inode: inode.number, file: file, disk: disk, journal: journal, time: time, boot: boot, logger: logger,
             state: CachedFile.State(
                 size: size, modified: unsettled?.modified ?? inode.modified,
-                isDirty: inode.pending.contains(.content), extents: extents, base: inode.remote, log: log,
+                isDirty: inode.pending.contains(.content), lastChange: time.monotonic, extents: extents, base: inode.remote, log: log,
                 checksums: BlockChecksums(isStored: !inode.pending.contains(.content)),
                 written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
             ))

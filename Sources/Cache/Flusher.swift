@@ -6,15 +6,19 @@ import Synchronization
 /// more than that to a power cut.
 public final class Flusher: Sendable {
     private let cache: FileCache
+    private let afterEach: @Sendable () -> Void
     private let queue = DispatchQueue(label: "flush")
     // SAFETY: a dispatch source may be used from any thread; its protocol does not say so.
     nonisolated(unsafe) private let timer: any DispatchSourceTimer
     private let logger: Logger
     private let lastError = Mutex("")
 
-    /// Starts flushing.
-    public init(cache: FileCache, interval: Duration, logger: Logger) {
+    /// Starts flushing. `afterEach` is called after each flush, also one that failed.
+    public init(
+        cache: FileCache, interval: Duration, logger: Logger, afterEach: @escaping @Sendable () -> Void = {}
+    ) {
         self.cache = cache
+        self.afterEach = afterEach
         self.logger = logger
         let milliseconds = max(10, Int(interval / .milliseconds(1)))
         let source = DispatchSource.makeTimerSource(queue: queue)
@@ -39,6 +43,7 @@ public final class Flusher: Sendable {
         } catch {
             report("\(error)")
         }
+        afterEach()
     }
 
     /// What fails for hours, as on a full disk, is logged once.

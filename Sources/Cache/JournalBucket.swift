@@ -23,7 +23,7 @@ public struct Tombstone: Equatable, Sendable {
 public struct MultipartRecord: Equatable, Sendable {
     public var key: ObjectKey
     public var id: UploadID
-    /// Bytes of every part but the last.
+    /// Bytes of the first parts.
     public var partSize: Int64
     /// In the metadata of the object it will make.
     public var token: String

@@ -17,6 +17,8 @@ final class OpenWriters: Sendable {
         }
     }
 
+    var all: [InodeNumber] { counts.withLock { Array($0.keys) } }
+
     func contains(_ number: InodeNumber) -> Bool {
         counts.withLock { $0[number] != nil }
     }

@@ -27,11 +27,16 @@ public struct MultipartLimits: Equatable, Sendable {
     /// Largest size of a part, and of an object sent or copied in one request, bytes.
     public var maximumPartSize: Int64
     public var maximumPartCount: Int
+    /// Whether all parts but the last must have one size (Cloudflare R2).
+    public var hasEqualParts: Bool
 
-    public init(minimumPartSize: Int64, maximumPartSize: Int64, maximumPartCount: Int) {
+    public init(
+        minimumPartSize: Int64, maximumPartSize: Int64, maximumPartCount: Int, hasEqualParts: Bool = false
+    ) {
         self.minimumPartSize = minimumPartSize
         self.maximumPartSize = maximumPartSize
         self.maximumPartCount = maximumPartCount
+        self.hasEqualParts = hasEqualParts
     }
 
     /// S3 user guide, "Amazon S3 multipart upload limits": 5 MiB, 5 GiB, 10,000.

@@ -24,6 +24,8 @@ final class Reconciler: Sendable {
         var partConcurrency = 4
         /// Attributes that objects get.
         var metadata = MetadataPolicy.full
+        /// See ``WritebackConfiguration/idleDelay``.
+        var idleDelay = Duration.seconds(30)
         /// Between two looks at an upload without parts that may be ours or another machine's.
         var strayPause = Duration.seconds(10)
         /// What is known of the store's conditions besides what the journal says.
@@ -34,8 +36,8 @@ final class Reconciler: Sendable {
         case done
         /// A program goes on writing; the bucket has the file as it was at a moment after the start.
         case isWritten
-        /// A program has the file open for writing.
-        case waitsForClose
+        /// A program has the file open for writing; of one that is larger than this, more can be sent.
+        case grows(Int64)
         case waits(for: InodeNumber)
         /// Another inode's content goes first, when its time has come.
         case follows(InodeNumber)
@@ -126,7 +128,7 @@ extension Reconciler {
             switch plan {
             case .nothing: return .done
             case .clear: try clear(number)
-            case .waitForClose: return .waitsForClose
+            case .stream(let key): return .grows(try await stream(number, to: key, progress))
             case .wait(let occupant):
                 try markMoved(occupant)
                 return .waits(for: occupant)
@@ -146,9 +148,10 @@ extension Reconciler {
 
     private func plan(for number: InodeNumber, isUrgent: Bool) throws -> WritebackPlan {
         // Not inside the transaction: the journal's lock is the innermost.
-        let isOpen = cache.isOpenForWriting(number)
+        let quiet = cache.quiet(number)
         guard var snapshot = try journal.read({ try $0.writebackSnapshot(of: number) }) else { return .nothing }
-        snapshot.isOpenForWriting = isOpen
+        snapshot.isOpenForWriting = quiet != nil
+        snapshot.isQuiet = quiet.map { $0 >= settings.idleDelay } ?? false
         return WritebackPlan(snapshot, isUrgent: isUrgent)
     }
 

@@ -6,7 +6,7 @@ import Platform
 
 extension Reconciler {
     /// A multipart upload that this try goes on with.
-    private struct Multipart: Sendable {
+    struct Multipart: Sendable {
         var record: MultipartRecord
         var plan: PartPlan
         /// What a former try sent and the store still holds, by number.
@@ -198,28 +198,28 @@ extension Reconciler {
             for number in 1...multipart.plan.count {
                 if number > settings.partConcurrency, let part = try await group.next() { parts.append(part) }
                 guard upload.isUrgent || !upload.isOutdated, try isWanted(upload) else { break }
-                group.addTask { try await self.sendPart(number, multipart, of: upload, progress) }
+                group.addTask { try await self.sendPart(number, multipart, of: upload.file, progress) }
             }
             for try await part in group { parts.append(part) }
             return parts.sorted { $0.part.number < $1.part.number }
         }
     }
 
-    private func sendPart(
+    func sendPart(
         _ number: Int,
         _ multipart: Multipart,
-        of upload: FileUpload,
+        of file: CachedFile,
         _ progress: UploadProgress
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
         if let known = multipart.sent[number], known.part.size == range.length,
-            try UploadSource.md5(of: upload.file, range: range) == known.md5
+            try UploadSource.md5(of: file, range: range) == known.md5
         {
             progress.skip(range.length)
             return known
         }
-        let body = UploadSource(upload.file, range: range, progress: progress)
+        let body = UploadSource(file, range: range, progress: progress)
         do {
             let part = try await store.uploadPart(
                 multipart.record.key,
@@ -230,7 +230,7 @@ extension Reconciler {
             body.finish()
             // A body that was not read in order has no digest, and no later bytes will look like it.
             let record = PartRecord(part: part, md5: body.md5 ?? "")
-            try journalPart(record, multipart, upload)
+            try journalPart(record, multipart, file.inode)
             return record
         } catch {
             body.abandon()
@@ -238,10 +238,10 @@ extension Reconciler {
         }
     }
 
-    private func journalPart(_ record: PartRecord, _ multipart: Multipart, _ upload: FileUpload) throws {
+    private func journalPart(_ record: PartRecord, _ multipart: Multipart, _ number: InodeNumber) throws {
         try journal.write { transaction in
-            guard try transaction.multipart(of: upload.file.inode) == multipart.record else { return }
-            try transaction.setPart(record, of: upload.file.inode)
+            guard try transaction.multipart(of: number) == multipart.record else { return }
+            try transaction.setPart(record, of: number)
         }
     }
 }

@@ -31,6 +31,7 @@ public final class Writeback: Sendable {
         var advance = UploadAdvance()
         var timer: Timer?
         var sweep = Sweep()
+        var growth: GrowthWatch
         var isStarted = false
         /// Orders the starts of runs and the calls of those who wait for them.
         var ticket: UInt64 = 0
@@ -90,6 +91,7 @@ public final class Writeback: Sendable {
                 partSize: configuration.partSize,
                 partConcurrency: configuration.partConcurrency,
                 metadata: configuration.metadata,
+                idleDelay: configuration.idleDelay,
                 conditions: configuration.conditions
             ),
             time: time,
@@ -97,7 +99,10 @@ public final class Writeback: Sendable {
             materialize: materialize,
             onChange: onChange
         )
-        state = Mutex(State(queue: UploadQueue(concurrency: configuration.concurrency)))
+        state = Mutex(
+            State(
+                queue: UploadQueue(concurrency: configuration.concurrency),
+                growth: GrowthWatch(firstSize: configuration.singlePutLimit, idleDelay: configuration.idleDelay)))
     }
 
     var journal: Journal { cache.journal }
@@ -149,8 +154,8 @@ extension Writeback {
 
 extension Writeback {
     /// Something of an inode is pending: it is brought up after `delay`, by default ``WritebackConfiguration/uploadDelay``.
-    /// A later wish for the same inode replaces the moment of an earlier one. A file that is open for writing waits
-    /// for its close, upon which this is to be called again.
+    /// A later wish for the same inode replaces the moment of an earlier one. A file that is open for writing ends with
+    /// its close, upon which this is to be called again.
     public func schedule(_ inode: InodeNumber, after delay: Duration? = nil) {
         let now = time.monotonic
         state.withLock { $0.queue.schedule(inode, at: now + (delay ?? configuration.uploadDelay)) }
@@ -163,6 +168,16 @@ extension Writeback {
             for inode in inodes { state.queue.schedule(inode, at: ready) }
         }
         advance()
+    }
+
+    /// What was written to files is durable: of those that are open, what can be sent is.
+    public func lookAtOpenFiles() {
+        let looks = cache.filesOpenForWriting.filter(\.isDirty).map {
+            GrowthWatch.Look(inode: $0.inode, size: $0.version.size, changed: $0.lastChange)
+        }
+        let now = time.monotonic
+        let due = state.withLock { $0.growth.due(looks, at: now) }
+        if !due.isEmpty { schedule(due, after: .zero) }
     }
 
     /// Space is wanted: everything that is closed is brought up now.

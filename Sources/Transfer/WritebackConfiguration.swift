@@ -6,6 +6,8 @@ public struct WritebackConfiguration: Sendable {
     public var defaults: RemoteDefaults
     /// From the last close or change of a file to its upload, so that what is closed and opened in a row is sent once.
     public var uploadDelay = Duration.seconds(1)
+    /// A file that is open for writing and was not written to for so long goes as it is.
+    public var idleDelay = Duration.seconds(30)
     /// Files worked on at once.
     public var concurrency = 4
     /// Parts of one file sent at once.

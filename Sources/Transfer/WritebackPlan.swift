@@ -14,8 +14,8 @@ enum WritebackPlan: Equatable, Sendable {
     case wait(for: InodeNumber)
     /// The object is a further name's: the inode's own goes first, and is copied then.
     case follow(InodeNumber)
-    /// A program is writing, and will close the file.
-    case waitForClose
+    /// A program is writing, and will close the file: parts that are full go ahead, to an object of that key.
+    case stream(to: ObjectKey)
     /// Others wait for this inode in a circle (two files swapped their names): it lets go of its object. Its bytes
     /// are local then, the object stays until another inode's takes its place, and the bytes are sent anew.
     case detach
@@ -38,6 +38,8 @@ enum WritebackPlan: Equatable, Sendable {
         /// Whether the occupant waits for this inode, directly or through others.
         var isInCircle = false
         var isOpenForWriting = false
+        /// Nothing was written for ``WritebackConfiguration/idleDelay``.
+        var isQuiet = false
     }
 
     /// `isUrgent`: somebody waits for the bucket, so that also a file that is being written goes as it is now.
@@ -49,8 +51,8 @@ enum WritebackPlan: Equatable, Sendable {
         let needs = Self.needs(of: snapshot.inode, at: key)
         if needs.isEmpty {
             self = snapshot.inode.pending.isEmpty ? .nothing : .clear
-        } else if needs.contains(.content), snapshot.isOpenForWriting, !isUrgent {
-            self = .waitForClose
+        } else if needs.contains(.content), !isUrgent, let final = snapshot.growingKey(key) {
+            self = .stream(to: final)
         } else if let occupant = snapshot.occupant {
             self = snapshot.isInCircle && snapshot.inode.remote != nil ? .detach : .wait(for: occupant)
         } else if let target = snapshot.target, !needs.contains(.location) || snapshot.inode.remote == nil {
@@ -87,6 +89,13 @@ enum WritebackPlan: Equatable, Sendable {
 }
 
 extension WritebackPlan.Snapshot {
+    /// The key that a file that is being written will have; nil if its bytes are to go as they are. A file that lies still
+    /// goes although it is open, unless its name says that it is not whole.
+    fileprivate func growingKey(_ key: ObjectKey) -> ObjectKey? {
+        let final = TemporaryName.finalKey(of: key)
+        return isOpenForWriting && !(isQuiet && final == key) ? final : nil
+    }
+
     /// Under which the key may be written: it holds what is known to be ours.
     fileprivate func condition(at key: ObjectKey) -> WriteCondition {
         if let remote = inode.remote, remote.key == key { return .ifMatch(remote.etag) }

@@ -7,6 +7,8 @@ import Platform
 extension Writeback {
     /// A file that is open for writing is looked at again after this long, should its close not be reported.
     private static let closePause = Duration.seconds(30)
+    /// Parts of a growing file that are worth a flush of their own.
+    private static let partsAtOnce: Int64 = 4
     /// A file whose bytes are damaged on this machine does not heal by itself.
     private static let damagePause = Duration.seconds(600)
     /// After a link failure: the link may be back at any moment, and while it is gone nothing is tried.
@@ -104,6 +106,7 @@ extension Writeback {
 
     private func ended(_ number: InodeNumber, _ outcome: Reconciler.Outcome) {
         let now = time.monotonic
+        let isGrown = if case .grows(let next) = outcome { hasGrown(number, from: next) } else { false }
         state.withLock { state in
             guard let run = state.running.removeValue(forKey: number) else { return }
             state.failures[number] = nil
@@ -117,8 +120,9 @@ extension Writeback {
                 }
                 if outcome == .done { state.queue.finished(number) }
                 if outcome == .isWritten { state.queue.postponed(number, until: now + Self.closePause) }
-            case .waitsForClose:
-                state.queue.postponed(number, until: now + Self.closePause)
+            case .grows(let next):
+                state.growth.sent(number, next: next)
+                state.queue.postponed(number, until: isGrown ? now : now + Self.closePause)
             case .waits(let other):
                 state.blocked[other, default: []].insert(number)
                 state.queue.postponed(number, until: now + Self.closePause)
@@ -133,6 +137,12 @@ extension Writeback {
                 state.queue.failed(number, at: now, using: &random)
             }
         }
+    }
+
+    /// Whether so much was written while parts were sent that waiting for the next flush would hold up the link.
+    private func hasGrown(_ number: InodeNumber, from size: Int64) -> Bool {
+        guard let file = cache.openFile(number) else { return false }
+        return (file.version.size - size) / configuration.partSize >= Self.partsAtOnce
     }
 
     private func failed(_ number: InodeNumber, _ error: any Error) {

@@ -168,7 +168,7 @@ extension CrashRunner {
     }
 
     private mutating func flush() async throws {
-        try tolerant { try world.cache.flush() }
+        try tolerant { try world.flush() }
         if !disk.hasCrashed { promises.flushed() }
     }
 

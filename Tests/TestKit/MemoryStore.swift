@@ -155,5 +155,5 @@ public final class MemoryStore: ObjectStore {
 
 extension MultipartLimits {
     /// So that few bytes make many parts.
-    public static let small = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 16)
+    public static let small = MultipartLimits(minimumPartSize: 8, maximumPartSize: 64, maximumPartCount: 160)
 }

@@ -79,19 +79,30 @@ import Testing
 @Suite struct PartPlanTests {
     private let limits = MultipartLimits.s3
 
-    @Test func fiveTerabytesFitIntoTenThousandEqualParts() throws {
-        for size: Int64 in [16 << 20 + 1, 1 << 30, 80 << 30, 1 << 40, 5 << 40] {
-            let plan = try #require(PartPlan(size: size, limits: limits))
-            #expect(plan.count <= 10_000 && plan.partSize >= 8 << 20 && plan.partSize <= 5 << 30)
-            var end: Int64 = 0
-            for number in 1...plan.count {
-                let range = plan.range(number)
-                #expect(range.lowerBound == end && !range.isEmpty)
-                #expect(number == plan.count || range.length == plan.partSize)
-                end = range.upperBound
-            }
-            #expect(end == size)
+    private let equal = MultipartLimits(
+        minimumPartSize: 5 << 20, maximumPartSize: 5 << 30, maximumPartCount: 10_000, hasEqualParts: true)
+
+    @Test(arguments: [16 << 20 + 1, 1 << 30, 80 << 30, 1 << 40, 5 << 40, 48 << 40], [false, true])
+    func anyFileFitsIntoTenThousandParts(_ size: Int64, _ hasEqualParts: Bool) throws {
+        let plan = try #require(PartPlan(size: size, limits: hasEqualParts ? equal : limits))
+        #expect(plan.count <= 10_000 && plan.partSize >= 8 << 20)
+        var end: Int64 = 0
+        for number in 1...plan.count {
+            let range = plan.range(number)
+            #expect(range.lowerBound == end && !range.isEmpty && range.length <= 5 << 30)
+            #expect(number == plan.count || range == plan.place(of: number))
+            #expect(!hasEqualParts || number == plan.count || range.length == plan.partSize)
+            end = range.upperBound
         }
+        #expect(end == size)
+    }
+
+    @Test func aFileThatGrowsKeepsThePartsThatItHas() throws {
+        let small = try #require(PartPlan(size: 20 << 20, limits: limits))
+        let large = try #require(PartPlan(size: 1 << 40, partSize: small.partSize, limits: limits))
+        #expect(small.fullCount == 2 && small.count == 3)
+        #expect((1...2).allSatisfy { small.range($0) == large.range($0) })
+        #expect(try #require(PartPlan(size: 24 << 20, limits: limits)).fullCount == 3)
     }
 
     @Test func smallFilesGoInOneRequest() {
@@ -101,8 +112,9 @@ import Testing
     }
 
     @Test func aFileThatOutgrewItsPartsNeedsANewUpload() {
-        #expect(PartPlan(size: 10_000 * (8 << 20), partSize: 8 << 20, limits: limits) != nil)
-        #expect(PartPlan(size: 10_000 * (8 << 20) + 1, partSize: 8 << 20, limits: limits) == nil)
+        #expect(PartPlan(size: 10_000 * (8 << 20), partSize: 8 << 20, limits: equal) != nil)
+        #expect(PartPlan(size: 10_000 * (8 << 20) + 1, partSize: 8 << 20, limits: equal) == nil)
+        #expect(PartPlan(size: 10_000 * (8 << 20) + 1, partSize: 8 << 20, limits: limits) != nil)
     }
 }
 
@@ -371,11 +383,29 @@ import Testing
         #expect(plan(waiting) == .detach)
     }
 
-    @Test func aFileBeingWrittenWaitsUnlessItIsUrgent() {
+    @Test func aFileBeingWrittenGrowsUnlessItIsUrgentOrLiesStill() {
         var open = snapshot(.content)
         open.isOpenForWriting = true
-        #expect(plan(open) == .waitForClose)
+        #expect(plan(open) == .stream(to: key))
         #expect(plan(open, isUrgent: true) == .put(key, .ifAbsent))
+        open.isQuiet = true
+        #expect(plan(open) == .put(key, .ifAbsent))
+    }
+
+    @Test(arguments: [".active", ".tmp", ".part", ".partial"])
+    func aFileThatWillBeRenamedGrowsAtItsFinalKeyAndIsNotWholeBefore(_ suffix: String) {
+        var open = snapshot(.content)
+        open.key = ObjectKey("dir/x.bag" + suffix)
+        open.isOpenForWriting = true
+        #expect(plan(open) == .stream(to: ObjectKey("dir/x.bag")))
+        open.isQuiet = true
+        #expect(plan(open) == .stream(to: ObjectKey("dir/x.bag")))
+        open.isOpenForWriting = false
+        #expect(plan(open) == .put(ObjectKey("dir/x.bag" + suffix), .ifAbsent))
+        open.isOpenForWriting = true
+        open.isQuiet = false
+        open.key = ObjectKey("dir/" + suffix)
+        #expect(plan(open) == .stream(to: ObjectKey("dir/" + suffix)))
     }
 
     @Test func withoutANameNothingIsSent() {

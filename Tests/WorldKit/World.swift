@@ -95,9 +95,15 @@ final class World: Sendable {
         }
     }
 
+    /// What the flush timer does.
+    func flush() throws {
+        try cache.flush()
+        writeback.lookAtOpenFiles()
+    }
+
     /// Lets go of the local bytes of everything that is in the bucket and closed.
     func letGo() throws {
-        try cache.flush()
+        try flush()
         try cache.evict(atLeast: .max)
     }
 

@@ -19,7 +19,7 @@ public struct S3Configuration: Equatable, Sendable {
     /// that a listing never waits behind uploads.
     public var concurrency = 32
     public var retry = RetryPolicy()
-    /// AWS's limits suit every store known; R2 and others only ask for more.
+    /// AWS's limits suit every store known; R2 wants parts of one size besides ("Multipart upload", R2 documentation).
     public var multipartLimits = MultipartLimits.s3
 
     public init(
@@ -36,6 +36,7 @@ public struct S3Configuration: Equatable, Sendable {
         self.region = region
         self.endpoint = endpoint
         self.addressing = addressing
+        multipartLimits.hasEqualParts = endpoint?.host.hasSuffix(".r2.cloudflarestorage.com") == true
     }
 
     /// What the user asked for, else what the environment and the AWS files say.

@@ -5,6 +5,8 @@ import Transfer
 struct Settings: Equatable, Sendable {
     /// A file that is closed and opened again at once goes to the bucket once.
     var uploadDelay: Duration = .seconds(1)
+    /// Long against the pauses of a recorder; a log that is held open for days arrives all the same.
+    var idleUpload: Duration = .seconds(30)
     /// A person who looks twice sees what others did; a listing each five seconds at most.
     var metadataTTL: Duration = .seconds(5)
     /// What a power cut may take of what was not fsynced: recorders never call fsync.
@@ -58,6 +60,7 @@ extension Settings {
     mutating func set(_ key: String, to value: String) throws(SettingError) {
         switch key {
         case "upload_delay": uploadDelay = try Self.duration(value, 0...86400)
+        case "idle_upload": idleUpload = try Self.duration(value, 1...86400)
         case "metadata_ttl": metadataTTL = try Self.duration(value, 0...86400)
         case "flush_interval": flushInterval = try Self.duration(value, 0.05...3600)
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)

@@ -123,6 +123,7 @@ struct Daemon: Sendable {
             groupID: getegid())
         var writeback = WritebackConfiguration(host: ProcessInfo.processInfo.hostName, defaults: defaults)
         writeback.uploadDelay = settings.uploadDelay
+        writeback.idleDelay = settings.idleUpload
         writeback.metadata = settings.metadata
         if directory == nil { writeback.conditions = .unknown }
         writeback.concurrency = settings.uploadConcurrency

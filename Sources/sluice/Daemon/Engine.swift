@@ -57,7 +57,6 @@ final class Engine: Sendable {
         do { try journal.replenish() } catch {
             logger.warning("no space to hold ahead for the journal", metadata: ["error": "\(error)"])
         }
-        flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger)
         link = LinkMonitor(time: time, silence: Self.silence, logger: logger)
         observed = ObservedStore(store, link: link)
         let (link, changes) = (link, ChangeFeed())
@@ -69,9 +68,13 @@ final class Engine: Sendable {
             defaults: settings.defaults, logger: logger, isOpenForWriting: cache.isOpenForWriting,
             onChange: changes.report)
         let fetcher = fetcher
-        writeback = Writeback(
+        let writeback = Writeback(
             store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,
             materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+        self.writeback = writeback
+        flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger) {
+            writeback.lookAtOpenFiles()
+        }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,

@@ -249,7 +249,8 @@ extension FileCache {
             inode: inode.number, file: file, disk: disk, journal: journal, time: time, boot: boot, logger: logger,
             state: CachedFile.State(
                 size: size, modified: unsettled?.modified ?? inode.modified,
-                isDirty: inode.pending.contains(.content), lastChange: time.monotonic, extents: extents, base: inode.remote, log: log,
+                isDirty: inode.pending.contains(.content), lastChange: time.monotonic, extents: extents,
+                base: inode.remote, log: log,
                 checksums: BlockChecksums(isStored: !inode.pending.contains(.content)),
                 written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
             ))

@@ -8,8 +8,9 @@ enum SettingsTargets {
     static let all = [files, options, units, requests, answers, sources, printed]
 
     private static let keys = [
-        "upload_delay", "idle_upload", "metadata_ttl", "flush_interval", "cache_limit", "cache_reserve", "upload_concurrency",
-        "network_timeout", "metadata", "umask", "uid", "read_only", "path_style", "virtual_host", "region", "state_dir",
+        "upload_delay", "idle_upload", "metadata_ttl", "flush_interval", "cache_limit", "cache_reserve",
+        "upload_concurrency", "network_timeout", "metadata", "umask", "uid", "read_only", "path_style", "virtual_host",
+        "region", "state_dir",
     ]
     private static let values = ["\"1s\"", "1e3", "50GiB", "0x1", "true", "full", "777", "{}", "[]", "'''", "\"\"\""]
 

@@ -159,24 +159,34 @@ extension CachedFile {
         }
     }
 
-    /// Of blocks of a changed file that end in `range`, which was read just now to be sent.
-    public func learnChecksums(endingIn range: Range<Int64>) {
-        let (blocks, size, rewrites) = state.withLock { state in
-            let blocks = BlockChecksums.blocks(in: range).filter { block in
-                let end = BlockChecksums.bytes(of: block, size: state.size).upperBound
-                return end <= range.upperBound && state.checksums.checksum(of: block) == nil
-            }
-            return (state.isDirty ? blocks : [], state.size, state.rewrites)
-        }
-        for block in blocks {
-            guard let checksum = file.blockChecksum(of: BlockChecksums.bytes(of: block, size: size)) else { continue }
-            state.withLock { state in
-                guard state.isDirty, state.rewrites == rewrites,
-                    BlockChecksums.bytes(of: block, size: state.size) == BlockChecksums.bytes(of: block, size: size)
-                else { return }
-                state.checksums.learn(checksum, of: block)
+    /// Of blocks of a changed file that were read to be sent; `rewrites`: of ``Version``, before the first of them was.
+    public func learnChecksums(_ maker: FingerprintMaker, since rewrites: UInt64) {
+        state.withLock { state in
+            guard state.isDirty, state.rewrites == rewrites else { return }
+            for (bytes, checksum) in maker.pieces {
+                let block = bytes.lowerBound / BlockChecksums.blockSize
+                if bytes == BlockChecksums.bytes(of: block, size: state.size) {
+                    state.checksums.learn(checksum, of: block)
+                }
             }
         }
+    }
+
+    /// Of the bytes that the file has in `range` now, all of which are local. Of blocks that did not change since they
+    /// were sent or compared, the disk is not read. Nil if it cannot be read.
+    public func fingerprint(of range: Range<Int64>) -> Fingerprint? {
+        var checksums: [UInt64] = []
+        for bytes in Fingerprint.pieces(of: range) {
+            let block = bytes.lowerBound / BlockChecksums.blockSize
+            let known = state.withLock { state -> UInt64? in
+                let isWhole = bytes == BlockChecksums.bytes(of: block, size: state.size)
+                guard isWhole, state.checksums.areChecked(block..<block + 1) else { return nil }
+                return state.checksums.checksum(of: block)
+            }
+            guard let checksum = known ?? file.blockChecksum(of: bytes) else { return nil }
+            checksums.append(checksum)
+        }
+        return Fingerprint(of: checksums)
     }
 
     /// Brings what was learned into the journal, of a file that is as in the bucket. What is lost on the way is learned

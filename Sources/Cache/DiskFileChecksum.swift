@@ -1,4 +1,3 @@
-import CXXHash
 import Platform
 
 extension DiskFile {
@@ -9,18 +8,14 @@ extension DiskFile {
     func blockChecksum(of bytes: Range<Int64>) -> UInt64? {
         let piece = UnsafeMutableRawBufferPointer.allocate(
             byteCount: Int(min(Self.pieceSize, bytes.length)), alignment: 64)
-        let state = XXH3_createState()
-        defer {
-            piece.deallocate()
-            XXH3_freeState(state)
-        }
-        XXH3_64bits_reset(state)
+        defer { piece.deallocate() }
+        let hash = BlockHash()
         for start in stride(from: bytes.lowerBound, to: bytes.upperBound, by: Int(Self.pieceSize)) {
             let count = Int(min(Self.pieceSize, bytes.upperBound - start))
             let buffer = UnsafeMutableRawBufferPointer(rebasing: piece[..<count])
             guard (try? read(into: buffer, at: start)) == count else { return nil }
-            sluice_xxh3_update(state, buffer.baseAddress, count)
+            hash.update(UnsafeRawBufferPointer(buffer))
         }
-        return max(1, XXH3_64bits_digest(state))
+        return hash.finish()
     }
 }

@@ -39,14 +39,14 @@ public struct MultipartRecord: Equatable, Sendable {
     }
 }
 
-/// A part that was sent, and the MD5 of its bytes in hexadecimal, by which a later pass sees whether they changed.
+/// A part that was sent, and by what a later pass sees whether its bytes changed; nil if they may be any.
 public struct PartRecord: Equatable, Sendable {
     public var part: UploadedPart
-    public var md5: String
+    public var fingerprint: Fingerprint?
 
-    public init(part: UploadedPart, md5: String) {
+    public init(part: UploadedPart, fingerprint: Fingerprint?) {
         self.part = part
-        self.md5 = md5
+        self.fingerprint = fingerprint
     }
 }
 
@@ -199,15 +199,24 @@ extension JournalTransaction {
     }
 
     public func parts(of inode: InodeNumber) throws -> [PartRecord] {
-        try all("SELECT number, etag, size, md5 FROM part WHERE ino = ? ORDER BY number", [inode.sql]) { row in
-            PartRecord(part: UploadedPart(number: row[0], etag: ETag(row[1]), size: row[2]), md5: row[3])
+        let sql = "SELECT number, etag, size, md5, fingerprint FROM part WHERE ino = ? ORDER BY number"
+        return try all(sql, [inode.sql]) { row in
+            let md5: String = row[3]
+            let fingerprint: Int64? = row[4]
+            return PartRecord(
+                part: UploadedPart(
+                    number: row[0], etag: ETag(row[1]), size: row[2], md5: md5.isEmpty ? nil : md5),
+                fingerprint: fingerprint.map { Fingerprint(value: UInt64(bitPattern: $0)) })
         }
     }
 
     public func setPart(_ record: PartRecord, of inode: InodeNumber) throws {
         try execute(
-            "INSERT OR REPLACE INTO part (ino, number, etag, size, md5) VALUES (?, ?, ?, ?, ?)",
-            [inode.sql, record.part.number, record.part.etag.value, record.part.size, record.md5])
+            "INSERT OR REPLACE INTO part (ino, number, etag, size, md5, fingerprint) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                inode.sql, record.part.number, record.part.etag.value, record.part.size, record.part.md5 ?? "",
+                record.fingerprint.map { Int64(bitPattern: $0.value) },
+            ])
     }
 }
 

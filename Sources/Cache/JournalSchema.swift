@@ -5,7 +5,7 @@ import GRDB
 /// The version is SQLite's `user_version`. A journal of a newer version than ``version`` is refused: its tables may
 /// mean what this program does not know.
 enum JournalSchema {
-    static let version = 3
+    static let version = 4
 
     static func migrate(_ queue: DatabaseQueue) throws {
         let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
@@ -19,6 +19,7 @@ enum JournalSchema {
             if found < 1 { try database.execute(sql: version1) }
             if found < 2 { try database.execute(sql: version2) }
             if found < 3 { try database.execute(sql: version3) }
+            if found < 4 { try database.execute(sql: version4) }
             try database.execute(sql: "PRAGMA user_version = \(version)")
         }
     }
@@ -99,5 +100,10 @@ enum JournalSchema {
         BEGIN
             DELETE FROM checksum WHERE ino = old.ino;
         END;
+        """
+
+    /// By what parts are known again, which was their MD5 before.
+    private static let version4 = """
+        ALTER TABLE part ADD COLUMN fingerprint INTEGER;
         """
 }

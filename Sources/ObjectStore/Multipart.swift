@@ -12,11 +12,14 @@ public struct UploadedPart: Equatable, Sendable {
     public var etag: ETag
     /// Bytes.
     public var size: Int64
+    /// Of its bytes, in lower-case hexadecimal, where the store that took them just now is known to have it as ETag.
+    public var md5: String?
 
-    public init(number: Int, etag: ETag, size: Int64) {
+    public init(number: Int, etag: ETag, size: Int64, md5: String? = nil) {
         self.number = number
         self.etag = etag
         self.size = size
+        self.md5 = md5
     }
 }
 

@@ -4,8 +4,8 @@ import Platform
 
 /// A bucket of Amazon S3 or of a store that speaks its API.
 ///
-/// Every call is one operation with a bounded number of attempts. Over https bodies are sent with Content-MD5 and
-/// without a SHA-256 in the signature; over http with both, as nothing else would protect them.
+/// Every call is one operation with a bounded number of attempts. Bodies of objects are sent with a signed Content-MD5
+/// and without a SHA-256 in the signature.
 public struct S3Store: ObjectStore {
     let client: S3Client
 

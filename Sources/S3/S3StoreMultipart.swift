@@ -29,8 +29,8 @@ extension S3Store {
         body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         let request = S3Request(method: .put, key: key, query: part(upload, number))
-        let etag = try await self.upload(body, with: request)
-        return UploadedPart(number: number, etag: etag, size: body.count)
+        let (etag, isMD5) = try await self.upload(body, with: request)
+        return UploadedPart(number: number, etag: etag, size: body.count, md5: isMD5 ? etag.md5Hex : nil)
     }
 
     public func copyPart(

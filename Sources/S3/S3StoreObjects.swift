@@ -40,7 +40,7 @@ extension S3Store {
     ) async throws(StoreError) -> ETag {
         var request = S3Request(method: .put, key: key)
         request.headers = try ObjectHeaders.metadata(metadata) + ObjectHeaders.condition(condition)
-        return try await upload(body, with: request)
+        return try await upload(body, with: request).etag
     }
 
     public func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
@@ -80,10 +80,13 @@ extension S3Store {
         }
     }
 
-    /// Sends a body with its checksums, and compares what the store says it got.
-    func upload(_ body: any ByteSource, with request: S3Request) async throws(StoreError) -> ETag {
+    /// Sends a body with its checksum, and compares what the store says it got: nobody else needs to. `isMD5`: the ETag is
+    /// the MD5 of the bytes.
+    func upload(
+        _ body: any ByteSource, with request: S3Request
+    ) async throws(StoreError) -> (etag: ETag, isMD5: Bool) {
         if let key = request.key { try check(key) }
-        let digest = try await BodyDigest.compute(body, withSHA256: !client.isTLS)
+        let digest = try await BodyDigest.compute(body)
         var request = request
         request.body = .source(body)
         request.digest = digest
@@ -96,7 +99,7 @@ extension S3Store {
         if isMD5, let stored = etag.md5Hex, stored != Checksum.hex(digest.md5) {
             throw StoreError(.corrupted, message: "the store holds other bytes than were sent (MD5 \(stored))")
         }
-        return etag
+        return (etag, isMD5 && etag.md5Hex != nil)
     }
 
     func copySource(_ key: ObjectKey, _ etag: ETag) -> [(name: String, value: String)] {

@@ -68,9 +68,9 @@ extension Reconciler {
         if now == upload.version { return true }
         guard upload.isUrgent else { return false }
         if now.rewrites == upload.version.rewrites { return true }
-        return try now.size == upload.version.size
+        return now.size == upload.version.size
             && parts.allSatisfy {
-                try UploadSource.md5(of: upload.file, range: plan.range($0.part.number)) == $0.md5
+                upload.file.holds($0, plan.range($0.part.number))
             } && upload.file.version == now
     }
 
@@ -147,12 +147,7 @@ extension Reconciler {
         else { return false }
         let parts = try journal.read { try $0.parts(of: upload.file.inode) }
         guard parts.map(\.part.number) == Array(1...plan.count) else { return false }
-        for part in parts {
-            guard try UploadSource.md5(of: upload.file, range: plan.range(part.part.number)) == part.md5 else {
-                return false
-            }
-        }
-        return !upload.isOutdated
+        return parts.allSatisfy { upload.file.holds($0, plan.range($0.part.number)) } && !upload.isOutdated
     }
 
     /// Gives up an upload in parts, in the store and in the journal.
@@ -213,9 +208,7 @@ extension Reconciler {
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
-        if let known = multipart.sent[number], known.part.size == range.length,
-            try UploadSource.md5(of: file, range: range) == known.md5
-        {
+        if let known = multipart.sent[number], file.holds(known, range) {
             progress.skip(range.length)
             return known
         }
@@ -228,8 +221,7 @@ extension Reconciler {
                 body: body
             )
             body.finish()
-            // A body that was not read in order has no digest, and no later bytes will look like it.
-            let record = PartRecord(part: part, md5: body.md5 ?? "")
+            let record = PartRecord(part: part, fingerprint: body.fingerprint)
             try journalPart(record, multipart, file.inode)
             return record
         } catch {
@@ -243,5 +235,12 @@ extension Reconciler {
             guard try transaction.multipart(of: number) == multipart.record else { return }
             try transaction.setPart(record, of: number)
         }
+    }
+}
+
+extension CachedFile {
+    /// Whether a range, which must be local, still has the bytes of a part that was sent.
+    func holds(_ record: PartRecord, _ range: Range<Int64>) -> Bool {
+        record.part.size == range.length && record.fingerprint.map { $0 == fingerprint(of: range) } == true
     }
 }

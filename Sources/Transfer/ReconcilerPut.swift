@@ -92,11 +92,11 @@ extension Reconciler {
             return try await recover(from: error, upload)
         }
         body.finish()
-        if etag.md5Hex != body.md5 { try await verify(upload, etag: etag) }
+        if etag.md5Hex == nil { try await verify(upload, etag: etag) }
         try finish(upload, as: RemoteObject(key: upload.key, etag: etag, size: upload.version.size))
     }
 
-    /// For ETags that are no MD5 of the bytes (encryption by KMS, uploads in parts): asks what the store has.
+    /// For ETags that cannot be the MD5 of the bytes: asks what the store has.
     @discardableResult
     func verify(_ upload: FileUpload, etag: ETag) async throws -> ObjectInfo {
         let info = try await store.head(upload.key)

@@ -65,9 +65,9 @@ extension Reconciler {
     static func isMade(_ etag: ETag, of parts: [PartRecord]) -> Bool {
         let pieces = etag.value.split(separator: "-")
         guard pieces.count == 2, ETag(String(pieces[0])).md5Hex != nil, pieces[1] == "\(parts.count)",
-            parts.allSatisfy({ $0.part.etag.md5Hex == $0.md5 })
+            parts.allSatisfy({ $0.part.md5 != nil && $0.part.etag.md5Hex == $0.part.md5 })
         else { return true }
-        let digests = parts.flatMap { bytes(ofHex: $0.md5) }
+        let digests = parts.flatMap { bytes(ofHex: $0.part.md5 ?? "") }
         return Checksum.hex(Checksum.digest(.md5, of: digests)) == pieces[0]
     }
 

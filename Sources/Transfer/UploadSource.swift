@@ -4,9 +4,9 @@ import Platform
 import Synchronization
 import SystemPackage
 
-/// A range of a local file as the body of one request, with the MD5 of what was read.
+/// A range of a local file as the body of one request, with the fingerprint of what was read.
 ///
-/// A store reads a body twice, for the checksum and for sending; the digest is of the last whole reading. The file may
+/// A store reads a body twice, for the checksum and for sending; the fingerprint is of the last whole reading. The file may
 /// change meanwhile. A body that is to be a moment of the file is told its version, and its last bytes are not given out
 /// if what was read may be of several; whoever sends parts compares versions when all of them are sent.
 final class UploadSource: ByteSource {
@@ -18,14 +18,21 @@ final class UploadSource: ByteSource {
     private let start: Int64
     private let version: CachedFile.Version?
     private let progress: UploadProgress?
-    private let state: Mutex<State>
+    private let state = Mutex(State())
 
-    // SAFETY: the checksum is never seen outside the lock.
-    fileprivate struct State: @unchecked Sendable {
-        let checksum = Checksum(.md5)
+    /// One reading from start to end.
+    private struct Reading {
+        let maker: FingerprintMaker
+        /// Of the file's version when it began.
+        let rewrites: UInt64
+    }
+
+    // SAFETY: what makes the fingerprint is never seen outside the lock.
+    private struct State: @unchecked Sendable {
+        var reading: Reading?
         var position: Int64 = 0
         var isSecondReading = false
-        var digest: String?
+        var fingerprint: Fingerprint?
         var credited: Int64 = 0
         var damage: CacheError?
     }
@@ -39,17 +46,16 @@ final class UploadSource: ByteSource {
         self.progress = progress
         start = range.lowerBound
         count = range.length
-        state = Mutex(State())
-        if count == 0 { state.withLock { $0.digest = Checksum.hex($0.checksum.finish()) } }
     }
 
-    /// In lower-case hexadecimal; nil until the range was read once from start to end.
-    var md5: String? { state.withLock { $0.digest } }
+    /// Nil until the range was read once from start to end.
+    var fingerprint: Fingerprint? { state.withLock { $0.fingerprint } }
 
     /// Why a request failed, if the disk could not read the bytes: a store tells no more than that there were none.
     var damage: CacheError? { state.withLock { $0.damage } }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws {
+        if offset == 0 { begin() }
         guard try readFile(into: buffer, at: start + offset) == buffer.count else {
             if file.version.size < start + offset + Int64(buffer.count) { throw Changed() }
             throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
@@ -57,8 +63,7 @@ final class UploadSource: ByteSource {
         if let version, offset + Int64(buffer.count) == count, file.version.rewrites != version.rewrites {
             throw Changed()
         }
-        file.learnChecksums(endingIn: start + offset..<start + offset + Int64(buffer.count))
-        let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
+        let sent = take(UnsafeRawBufferPointer(buffer), at: offset)
         if sent > 0 { progress?.sent(sent) }
     }
 
@@ -70,6 +75,33 @@ final class UploadSource: ByteSource {
             let damage = CacheError.corrupt("unsent bytes of inode \(file.inode) cannot be read from the disk")
             state.withLock { $0.damage = damage }
             throw damage
+        }
+    }
+
+    private func begin() {
+        let rewrites = file.version.rewrites
+        state.withLock { state in
+            state.isSecondReading = state.position != 0
+            state.position = 0
+            state.reading = Reading(maker: FingerprintMaker(from: start), rewrites: rewrites)
+        }
+    }
+
+    /// Takes bytes that were read; returns how many of them count as sent: those of a second reading, since the first is
+    /// for the checksum.
+    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int64 {
+        state.withLock { state in
+            guard offset == state.position, let reading = state.reading else { return 0 }
+            reading.maker.update(bytes)
+            state.position += Int64(bytes.count)
+            if state.position == count {
+                state.fingerprint = reading.maker.finish()
+                state.reading = nil
+                file.learnChecksums(reading.maker, since: reading.rewrites)
+            }
+            guard state.isSecondReading, state.position > state.credited else { return 0 }
+            defer { state.credited = state.position }
+            return state.position - state.credited
         }
     }
 
@@ -93,34 +125,16 @@ final class UploadSource: ByteSource {
 
     /// The MD5 of a range of a file in hexadecimal. Reads the disk.
     static func md5(of file: CachedFile, range: Range<Int64>) throws -> String {
-        let source = UploadSource(file, range: range)
-        let step = min(source.count, 1 << 20)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(step), alignment: 16)
+        let checksum = Checksum(.md5)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Int(min(max(1, range.length), 1 << 20)), alignment: 16)
         defer { buffer.deallocate() }
-        for offset in stride(from: 0, to: source.count, by: 1 << 20) {
-            let length = Int(min(step, source.count - offset))
-            try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<length]), at: offset)
+        for offset in stride(from: range.lowerBound, to: range.upperBound, by: buffer.count) {
+            let length = Int(min(Int64(buffer.count), range.upperBound - offset))
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+            guard try file.read(into: piece, at: offset) == length else { throw Changed() }
+            checksum.update(UnsafeRawBufferPointer(piece))
         }
-        guard let digest = source.md5 else { preconditionFailure("the range was read from start to end") }
-        return digest
-    }
-}
-
-extension UploadSource.State {
-    /// Takes bytes that were read; returns how many of them count as sent: those of a second reading, since the first
-    /// is for the checksum.
-    fileprivate mutating func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64, of count: Int64) -> Int64 {
-        if offset == 0, position != 0 {
-            isSecondReading = true
-            if position != count { _ = checksum.finish() }
-            position = 0
-        }
-        guard offset == position else { return 0 }
-        checksum.update(bytes)
-        position += Int64(bytes.count)
-        if position == count { digest = Checksum.hex(checksum.finish()) }
-        guard isSecondReading, position > credited else { return 0 }
-        defer { credited = position }
-        return position - credited
+        return Checksum.hex(checksum.finish())
     }
 }

@@ -126,14 +126,16 @@ import struct SystemPackage.Errno
         #expect(try errors().isEmpty)
     }
 
-    @Test(arguments: Change.allCases)
-    func aChangeWhileAFileIsSentLeavesNoChecksumOfWhatWas(_ change: Change) throws {
+    @Test(arguments: Change.allCases, [false, true])
+    func aChangeWhileAFileIsSentLeavesNoChecksumOfWhatWas(_ change: Change, isAfterReading: Bool) throws {
         let number = try fixture.makeFile("a")
         let file = try fixture.cache.acquire(number)
         try file.write(text, at: 0)
-        file.learnChecksums(endingIn: 0..<size)
+        let (read, rewrites) = try read(file, 0..<size)
+        if isAfterReading { file.learnChecksums(read, since: rewrites) }
         try make(change, in: file)
-        try upload(file)
+        if !isAfterReading { file.learnChecksums(read, since: rewrites) }
+        try settle(file)
         try fixture.cache.flush()
         try expectSound(number)
     }
@@ -142,9 +144,6 @@ import struct SystemPackage.Errno
         let number = try fixture.makeFile("a")
         let file = try fixture.cache.acquire(number)
         try file.write(text, at: 0)
-        for start in stride(from: 0, to: size, by: 100_000) {
-            file.learnChecksums(endingIn: start..<min(size, start + 100_000))
-        }
         try upload(file)
         try fixture.cache.flush()
         try fixture.reopen { try flip(number, at: Int(size) - 1, in: $0) }
@@ -217,11 +216,32 @@ import struct SystemPackage.Errno
         }
     }
 
+    /// What an upload reads of a file.
+    private func read(_ file: CachedFile, _ range: Range<Int64>) throws -> (FingerprintMaker, rewrites: UInt64) {
+        let maker = FingerprintMaker(from: range.lowerBound)
+        let rewrites = file.version.rewrites
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: 100_000) {
+            var bytes = [UInt8](repeating: 0, count: Int(min(100_000, range.upperBound - start)))
+            try bytes.withUnsafeMutableBytes { buffer in
+                let count = try file.read(into: buffer, at: start)
+                #expect(count == buffer.count)
+                maker.update(UnsafeRawBufferPointer(buffer))
+            }
+        }
+        _ = maker.finish()
+        return (maker, rewrites)
+    }
+
     /// What an upload does that ends well.
     private func upload(_ file: CachedFile) throws {
+        let (read, rewrites) = try read(file, 0..<file.version.size)
+        file.learnChecksums(read, since: rewrites)
+        try settle(file)
+    }
+
+    private func settle(_ file: CachedFile) throws {
         let version = file.version
         let object = RemoteObject(key: ObjectKey("a"), etag: ETag("v2"), size: version.size)
-        file.learnChecksums(endingIn: 0..<version.size)
         try file.finishUpload(of: version, as: object) { _ in
             try fixture.journal.write { transaction in
                 guard var row = try transaction.inode(file.inode) else { return }

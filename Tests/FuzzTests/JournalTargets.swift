@@ -89,7 +89,7 @@ enum JournalTargets {
                     MultipartRecord(key: ObjectKey("k"), id: UploadID("u"), partSize: 8 << 20, token: "t"),
                     of: inode.number)
                 let part = UploadedPart(number: 1, etag: ETag("p"), size: 8 << 20)
-                try transaction.setPart(PartRecord(part: part, md5: "00"), of: inode.number)
+                try transaction.setPart(PartRecord(part: part, fingerprint: nil), of: inode.number)
             }
             if let name = FileName("folder") { try transaction.link(name, in: .root, to: folder) }
             try transaction.setListed(.root, at: time)
@@ -113,7 +113,8 @@ enum JournalTargets {
         ("inode", Inode.columns), ("dentry", ["parent", "name", "ino"]), ("xattr", ["ino", "name", "value"]),
         ("listing", ["ino", "listed_ns"]), ("tombstone", ["key", "etag", "token"]),
         ("upload", ["ino", "key", "upload_id", "part_size", "token"]),
-        ("part", ["ino", "number", "etag", "size", "md5"]), ("event", ["kind", "path", "message", "time_ns"]),
+        ("part", ["ino", "number", "etag", "size", "md5", "fingerprint"]),
+        ("event", ["kind", "path", "message", "time_ns"]),
         ("discard", ["ino"]), ("property", ["name", "value"]), ("checksum", ["ino", "page", "checksums"]),
     ]
 

@@ -281,7 +281,7 @@ import Testing
         let upload = try await store.createMultipartUpload(key, metadata: ["a": "b"])
         let part = try await store.uploadPart(key, upload: upload, number: 1, body: MemoryByteSource("part"))
         let next = try DirectoryStore(path: directory.path)
-        #expect(try await next.listParts(key, upload: upload) == [part])
+        #expect(try await next.listParts(key, upload: upload).map(\.etag) == [part.etag])
         _ = try await next.completeMultipartUpload(key, upload: upload, parts: [part], condition: .ifAbsent)
         #expect(try await text("big") == "part")
         #expect(!directory.exists(".sluice-store/uploads/\(upload)"))

@@ -88,7 +88,8 @@ extension MemoryStore {
     }
 
     private static func describe(_ number: Int, _ bytes: [UInt8], _ md5: [UInt8]) -> UploadedPart {
-        UploadedPart(number: number, etag: ETag(Checksum.hex(md5)), size: Int64(bytes.count))
+        UploadedPart(
+            number: number, etag: ETag(Checksum.hex(md5)), size: Int64(bytes.count), md5: Checksum.hex(md5))
     }
 
     private func addPart(

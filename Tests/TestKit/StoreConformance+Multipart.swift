@@ -28,13 +28,26 @@ extension StoreConformance {
         try await store.completeMultipartUpload(key(name), upload: upload, parts: parts, condition: condition)
     }
 
+    /// What a listing tells of a part.
+    private struct Part: Equatable {
+        var number: Int
+        var etag: ETag
+        var size: Int64
+
+        init(_ part: UploadedPart) { (number, etag, size) = (part.number, part.etag, part.size) }
+    }
+
+    private func listParts(_ name: String, _ upload: UploadID) async throws -> [Part] {
+        try await store.listParts(key(name), upload: upload).map(Part.init)
+    }
+
     func multipartBecomesOneObject() async throws {
         let first = randomBytes(partSize, seed: 1)
         let last = randomBytes(12_345, seed: 2)
         let upload = try await begin("dir/big", metadata: ["mode": "33188"])
         let lastPart = try await send("dir/big", upload, 7, last)
         let firstPart = try await send("dir/big", upload, 2, first)
-        #expect(try await store.listParts(key("dir/big"), upload: upload) == [firstPart, lastPart])
+        #expect(try await listParts("dir/big", upload) == [firstPart, lastPart].map(Part.init))
         await expect(.notFound) { _ = try await store.head(key("dir/big")) }
         #expect(try await listAll().names.isEmpty)
 
@@ -50,7 +63,7 @@ extension StoreConformance {
         let upload = try await begin("file")
         let former = try await send("file", upload, 1, Array("former".utf8))
         let latter = try await send("file", upload, 1, Array("latter".utf8))
-        #expect(try await store.listParts(key("file"), upload: upload) == [latter])
+        #expect(try await listParts("file", upload) == [Part(latter)])
         await expect(.invalidPart) { _ = try await complete("file", upload, [former]) }
         _ = try await complete("file", upload, [latter])
         #expect(try await text("file") == "latter")

@@ -202,7 +202,7 @@ import Testing
     @Test func theETagOfTheWholeIsThatOfTheParts() {
         func part(_ number: Int, _ text: String) -> PartRecord {
             let md5 = Checksum.hex(Checksum.digest(.md5, of: Array(text.utf8)))
-            return PartRecord(part: UploadedPart(number: number, etag: ETag(md5), size: 1), md5: md5)
+            return PartRecord(part: UploadedPart(number: number, etag: ETag(md5), size: 1, md5: md5), fingerprint: nil)
         }
         let parts = [part(1, "a"), part(2, "b")]
         // md5(md5("a") + md5("b")), by another program.

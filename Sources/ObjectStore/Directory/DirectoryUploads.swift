@@ -88,7 +88,7 @@ struct DirectoryUploads: Sendable {
                 where entry.name != name && entry.name.hasPrefix(Self.name(number, "")) {
                     _ = try FileTree.remove(entry.name, in: directory)
                 }
-                return UploadedPart(number: number, etag: ETag(md5), size: try temporary.file.status().size)
+                return UploadedPart(number: number, etag: ETag(md5), size: try temporary.file.status().size, md5: md5)
             }
         }
     }

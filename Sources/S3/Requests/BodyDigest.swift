@@ -4,9 +4,9 @@ import Synchronization
 
 /// Checksums of a body, computed before it is sent.
 struct BodyDigest: Equatable, Sendable {
-    /// 16 bytes.
+    /// 16 bytes. Stores compare it with what arrives; not all do so with a SHA-256 (SeaweedFS 4.48 takes any).
     var md5: [UInt8]
-    /// Hexadecimal; nil if it was not asked for.
+    /// Hexadecimal; nil for a streamed body: no byte is hashed twice, and the signature covers Content-MD5.
     var sha256: String?
 
     /// Read at once; bytes.
@@ -23,14 +23,14 @@ struct BodyDigest: Equatable, Sendable {
     }
 
     /// Reads the whole source, on a thread that may wait for the disk. Throws `.localFault`, `.cancelled`.
-    static func compute(_ source: any ByteSource, withSHA256: Bool) async throws(StoreError) -> BodyDigest {
+    static func compute(_ source: any ByteSource) async throws(StoreError) -> BodyDigest {
         let isCancelled = Flag()
         let result: Result<BodyDigest, StoreError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 DispatchQueue.global(qos: .utility).async {
                     continuation.resume(
                         returning: Result { () throws(StoreError) in
-                            try read(source, withSHA256: withSHA256, unless: isCancelled)
+                            try read(source, unless: isCancelled)
                         }
                     )
                 }
@@ -46,13 +46,8 @@ struct BodyDigest: Equatable, Sendable {
         let value = Atomic<Bool>(false)
     }
 
-    private static func read(
-        _ source: any ByteSource,
-        withSHA256: Bool,
-        unless isCancelled: Flag
-    ) throws(StoreError) -> BodyDigest {
+    private static func read(_ source: any ByteSource, unless isCancelled: Flag) throws(StoreError) -> BodyDigest {
         let md5 = Checksum(.md5)
-        let sha256 = withSHA256 ? Checksum(.sha256) : nil
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 64)
         defer { piece.deallocate() }
         var offset: Int64 = 0
@@ -68,10 +63,9 @@ struct BodyDigest: Equatable, Sendable {
                 throw StoreError(.localFault, message: "\(error)")
             }
             md5.update(UnsafeRawBufferPointer(part))
-            sha256?.update(UnsafeRawBufferPointer(part))
             offset += Int64(count)
         }
-        return BodyDigest(md5: md5.finish(), sha256: sha256.map { Checksum.hex($0.finish()) })
+        return BodyDigest(md5: md5.finish(), sha256: nil)
     }
 
     /// The value of Content-MD5 (RFC 1864).

@@ -39,8 +39,7 @@ struct RequestSigner: Sendable {
         )
     }
 
-    /// Over TLS a streamed body is covered by the connection and Content-MD5, so its SHA-256, which costs more than
-    /// both together, is left out. A body without either is never sent.
+    /// A streamed body is covered by Content-MD5, which is signed. A body without a checksum is never sent.
     private func payloadHash(_ request: S3Request) -> String {
         if case .none = request.body { return SigV4.emptyPayloadHash }
         guard let digest = request.digest else { preconditionFailure("a body is sent with its digest") }

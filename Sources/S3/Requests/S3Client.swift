@@ -41,9 +41,6 @@ final class S3Client: Sendable {
     /// The bucket's region as far as it is known.
     var region: String { state.withLock { $0.knowledge.region } }
 
-    /// Whether bodies travel over TLS.
-    var isTLS: Bool { configuration.bucketAddress(region: region).endpoint.isTLS }
-
     /// Sends what `make` gives, which is asked again for every attempt, until there is an answer that `read` accepts,
     /// or a failure that stays. `progress` tells how many bytes came so far: who gets further has his attempts anew.
     /// `attempts`: no more than these, corrections left out.

@@ -161,9 +161,13 @@ extension CachedFile {
 
     /// Of blocks of a changed file that were read to be sent; `rewrites`: of ``Version``, before the first of them was.
     public func learnChecksums(_ maker: FingerprintMaker, since rewrites: UInt64) {
+        learnChecksums(maker.pieces, since: rewrites)
+    }
+
+    private func learnChecksums(_ pieces: [(bytes: Range<Int64>, checksum: UInt64)], since rewrites: UInt64) {
         state.withLock { state in
             guard state.isDirty, state.rewrites == rewrites else { return }
-            for (bytes, checksum) in maker.pieces {
+            for (bytes, checksum) in pieces {
                 let block = bytes.lowerBound / BlockChecksums.blockSize
                 if bytes == BlockChecksums.bytes(of: block, size: state.size) {
                     state.checksums.learn(checksum, of: block)
@@ -173,20 +177,41 @@ extension CachedFile {
     }
 
     /// Of the bytes that the file has in `range` now, all of which are local. Of blocks that did not change since they
-    /// were sent or compared, the disk is not read. Nil if it cannot be read.
+    /// were last read for this or to be sent, the disk is not read. Nil if it cannot be read.
     public func fingerprint(of range: Range<Int64>) -> Fingerprint? {
-        var checksums: [UInt64] = []
+        let rewrites = version.rewrites
+        var pieces: [(bytes: Range<Int64>, checksum: UInt64)] = []
         for bytes in Fingerprint.pieces(of: range) {
-            let block = bytes.lowerBound / BlockChecksums.blockSize
-            let known = state.withLock { state -> UInt64? in
-                let isWhole = bytes == BlockChecksums.bytes(of: block, size: state.size)
-                guard isWhole, state.checksums.areChecked(block..<block + 1) else { return nil }
-                return state.checksums.checksum(of: block)
-            }
-            guard let checksum = known ?? file.blockChecksum(of: bytes) else { return nil }
-            checksums.append(checksum)
+            guard let checksum = knownChecksum(of: bytes) ?? file.blockChecksum(of: bytes) else { return nil }
+            pieces.append((bytes, checksum))
         }
-        return Fingerprint(of: checksums)
+        learnChecksums(pieces, since: rewrites)
+        return Fingerprint(of: pieces.map(\.checksum))
+    }
+
+    private func knownChecksum(of bytes: Range<Int64>) -> UInt64? {
+        let block = bytes.lowerBound / BlockChecksums.blockSize
+        return state.withLock { state in
+            let isWhole = bytes == BlockChecksums.bytes(of: block, size: state.size)
+            guard isWhole, state.checksums.areChecked(block..<block + 1) else { return nil }
+            return state.checksums.checksum(of: block)
+        }
+    }
+
+    /// Whether the bytes of a changed file are, in `range`, those of the object that it stands on. False where that is not
+    /// known. Reads the disk. All of the range must be local. Throws ``CacheError``.
+    public func isAsInBase(_ range: Range<Int64>) throws -> Bool {
+        guard let base, range.upperBound <= base.size else { return false }
+        var checksums = BlockChecksums(isStored: true)
+        let blocks = BlockChecksums.blocks(in: range)
+        for page in checksums.missingPages(of: blocks) {
+            checksums.load(page, try journal.read { try $0.checksums(of: inode, page: page) })
+        }
+        let pieces = Fingerprint.pieces(of: range)
+        let known = zip(pieces, blocks).compactMap { piece, block in
+            piece == BlockChecksums.bytes(of: block, size: base.size) ? checksums.checksum(of: block) : nil
+        }
+        return known.count == pieces.count && Fingerprint(of: known) == fingerprint(of: range)
     }
 
     /// Brings what was learned into the journal, of a file that is as in the bucket. What is lost on the way is learned

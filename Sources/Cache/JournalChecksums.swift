@@ -1,7 +1,8 @@
 import Foundation
 
-/// Checksums of data files: see ``BlockChecksums``. Triggers of the inode table remove them as soon as the row of the file says
-/// that its content is pending or that nothing of it is local.
+/// Checksums of data files: see ``BlockChecksums``. They are of the object that a file stands on. Triggers of the inode table
+/// remove them when a changed file is in the bucket, when it comes to stand on another object, and when nothing of it is
+/// local any more.
 extension JournalTransaction {
     /// Empty if there are none.
     func checksums(of number: InodeNumber, page: Int64) throws -> [UInt8] {

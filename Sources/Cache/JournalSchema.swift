@@ -85,7 +85,7 @@ enum JournalSchema {
         CREATE INDEX inode_alias ON inode(alias_of) WHERE alias_of IS NOT NULL;
         """
 
-    /// Checksums of what is in data files, only as long as that is as in the bucket.
+    /// Checksums of what is in data files.
     private static let version3 = """
         CREATE TABLE checksum (
             ino INTEGER NOT NULL, page INTEGER NOT NULL, checksums BLOB NOT NULL,
@@ -102,8 +102,16 @@ enum JournalSchema {
         END;
         """
 
-    /// By what parts are known again, which was their MD5 before.
+    /// By what parts are known again, which was their MD5 before. Checksums stay while a file is changed: they are those of
+    /// the object that it stands on.
     private static let version4 = """
         ALTER TABLE part ADD COLUMN fingerprint INTEGER;
+        DROP TRIGGER checksum_of_changed;
+        CREATE TRIGGER checksum_of_changed AFTER UPDATE OF pending, local, remote_etag ON inode
+        WHEN new.local = 0 AND old.local <> 0 OR old.pending & 1 <> 0 AND new.pending & 1 = 0
+            OR new.pending & 1 <> 0 AND new.remote_etag IS NOT old.remote_etag
+        BEGIN
+            DELETE FROM checksum WHERE ino = new.ino;
+        END;
         """
 }

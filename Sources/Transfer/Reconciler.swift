@@ -60,6 +60,7 @@ final class Reconciler: Sendable {
     let onChange: @Sendable ([BucketChange]) -> Void
     /// Makes an unguessable text, different each time.
     let makeToken: @Sendable () -> String
+    let partCopies = PartCopies()
     private let locks = KeyLocks()
 
     init(

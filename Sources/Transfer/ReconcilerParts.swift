@@ -212,6 +212,12 @@ extension Reconciler {
             progress.skip(range.length)
             return known
         }
+        if let part = try await copyUnchanged(number, range, multipart.record, of: file) {
+            let record = PartRecord(part: part, fingerprint: file.fingerprint(of: range))
+            try journalPart(record, multipart, file.inode)
+            progress.skip(range.length)
+            return record
+        }
         let body = UploadSource(file, range: range, progress: progress)
         do {
             let part = try await store.uploadPart(

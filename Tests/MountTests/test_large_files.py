@@ -1,4 +1,4 @@
-"""Files that are being written: what can be sent is on its way before they are closed."""
+"""Large files: what can be sent is on its way before they are closed, and only what changed is sent."""
 
 import os
 import random
@@ -67,3 +67,21 @@ def test_a_log_that_is_held_open_arrives(bucket, make_mount):
             )
     mount.sync()
     assert bucket.read("x.part") == b"not whole yet"
+
+
+def test_a_small_change_of_a_large_file_sends_one_part(growing):
+    mount, network = growing
+    data = bytearray(random.Random(2).randbytes(5 * PART))
+    path = mount.path / "table.db"
+    path.write_bytes(data)
+    mount.sync()
+    sent = network.proxy.sent_bytes
+    with open(path, "r+b") as file:
+        file.seek(3 * PART + 4096)
+        file.write(b"x" * 4096)
+    with open(path, "ab") as file:
+        file.write(b"appended")
+    mount.sync()
+    data[3 * PART + 4096 : 3 * PART + 8192] = b"x" * 4096
+    assert network.bucket.read("table.db") == bytes(data) + b"appended"
+    assert network.proxy.sent_bytes - sent < 1.1 * PART

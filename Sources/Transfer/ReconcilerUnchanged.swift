@@ -1,0 +1,49 @@
+import Cache
+import ObjectStore
+import Synchronization
+
+// MARK: What did not change of a large object
+
+extension Reconciler {
+    /// Has the store copy a part whose bytes are those of the object that the file stands on. Nil if they are not, or the
+    /// store cannot: then the part is to be sent.
+    func copyUnchanged(
+        _ number: Int, _ range: Range<Int64>, _ upload: MultipartRecord, of file: CachedFile
+    ) async throws -> UploadedPart? {
+        // S3 copies ranges of objects only that are larger than its smallest part.
+        guard partCopies.areExpected, let base = file.base, base.size > store.multipartLimits.minimumPartSize,
+            try file.isAsInBase(range)
+        else { return nil }
+        do {
+            return try await store.copyPart(
+                from: base.key, sourceETag: base.etag, range: range, to: upload.key, upload: upload.id, number: number)
+        } catch {
+            // Of an object that is another by now, the completion tells.
+            if error.isOutdated { return nil }
+            guard Self.meansNever(error) else { throw error }
+            partCopies.failed()
+            logger.notice(
+                "the store does not copy parts of objects: large files that are changed are sent whole",
+                metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    private static func meansNever(_ error: StoreError) -> Bool {
+        switch error.kind {
+        case .unsupported, .refused, .accessDenied, .invalidRange, .badAnswer: true
+        default: false
+        }
+    }
+}
+
+/// Whether it is worth asking a store to copy a part.
+///
+/// Thread rule: any thread.
+final class PartCopies: Sendable {
+    private let hasFailed = Atomic<Bool>(false)
+
+    var areExpected: Bool { !hasFailed.load(ordering: .relaxed) }
+
+    func failed() { hasFailed.store(true, ordering: .relaxed) }
+}

@@ -7,7 +7,7 @@ final class BlockHash {
     private let state: OpaquePointer
 
     init() {
-        guard let state = XXH3_createState() else { fatalError("out of memory") }
+        guard let state = XXH3_createState() else { preconditionFailure("no memory for 576 bytes") }
         self.state = state
         XXH3_64bits_reset(state)
     }

@@ -258,6 +258,9 @@ extension CachedFile {
     /// Whether every byte is local, for good.
     public var isComplete: Bool { state.withLock { $0.log == nil } }
 
+    /// Whether every byte is local, though a crash may lose those that were fetched.
+    public var hasAllBytes: Bool { state.withLock { $0.log == nil || $0.extents.isComplete } }
+
     /// Ranges that must be fetched before `range` can be read, ascending.
     public func missing(in range: Range<Int64>) -> [Range<Int64>] {
         state.withLock { $0.log == nil ? [] : $0.extents.missing(in: range) }
@@ -362,13 +365,30 @@ extension CachedFile {
     ) throws {
         try state.withLock { state in
             let isCurrent = state.changes == version.changes
+            let isPartial = state.log != nil && !state.extents.isComplete
+            if isPartial {
+                // What is missing is in the new object at the same place: the log holds for either, whichever a crash leaves.
+                try system("writing a range log") { () throws(Errno) in try state.log?.adopt(object.etag) }
+            }
             try commit(isCurrent)
             state.base = object
             if isCurrent {
                 state.isDirty = false
-                state.extents = .complete
-                state.log = nil
+                if isPartial {
+                    state.extents.extendBase(to: object.size)
+                } else {
+                    state.extents = .complete
+                    state.log = nil
+                }
             }
+        }
+    }
+
+    /// Whether all of the object that the file stands on shows through where nothing was written: it was never cut.
+    public var hasWholeBase: Bool {
+        state.withLock { state in
+            guard let base = state.base else { return false }
+            return state.log != nil && state.extents.baseLimit == base.size && state.size >= base.size
         }
     }
 }

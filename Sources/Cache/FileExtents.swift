@@ -19,6 +19,12 @@ struct FileExtents: Equatable, Sendable {
         present = RangeSet()
     }
 
+    /// The file is an object of `size` bytes now, as it is; what lies behind the former one is local.
+    mutating func extendBase(to size: Int64) {
+        present.insert(baseLimit..<max(baseLimit, size))
+        baseLimit = max(baseLimit, size)
+    }
+
     var isComplete: Bool { present.contains(0..<baseLimit) }
 
     func missing(in range: Range<Int64>) -> [Range<Int64>] {

@@ -101,12 +101,11 @@ public final class Fetcher: Sendable {
         return state.withLock { $0.rate.bytesPerSecond(at: now) }
     }
 
-    /// Makes every byte of a file local.
-    public func materialize(_ file: CachedFile) async throws(StoreError) {
-        let size = file.status.size
-        var start: Int64 = 0
-        while start < size {
-            let range = start..<min(size, start + Self.materializeStep)
+    /// Makes every byte of a file in `range` local.
+    public func materialize(_ file: CachedFile, _ range: Range<Int64>) async throws(StoreError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let range = start..<min(range.upperBound, start + Self.materializeStep)
             let error = await withCheckedContinuation { done in
                 read(file, range, wanted: range, for: .sending) { done.resume(returning: $0) }
             }

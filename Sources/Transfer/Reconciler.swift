@@ -54,8 +54,8 @@ final class Reconciler: Sendable {
     let settings: Settings
     let time: any TimeSource
     let logger: Logger
-    /// Makes every byte of a file local.
-    let materialize: @Sendable (CachedFile) async throws -> Void
+    /// Makes every byte of a range of a file local.
+    let materialize: @Sendable (CachedFile, Range<Int64>) async throws -> Void
     /// Told of changes that no program of this machine made; called under no lock.
     let onChange: @Sendable ([BucketChange]) -> Void
     /// Makes an unguessable text, different each time.
@@ -70,7 +70,7 @@ final class Reconciler: Sendable {
         time: any TimeSource,
         logger: Logger,
         makeToken: @escaping @Sendable () -> String = Reconciler.randomToken,
-        materialize: @escaping @Sendable (CachedFile) async throws -> Void,
+        materialize: @escaping @Sendable (CachedFile, Range<Int64>) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
         conditional = Self.conditional(
@@ -230,12 +230,18 @@ extension Reconciler {
 
     /// Makes every byte of a file local and durable.
     func makeComplete(_ file: CachedFile) async throws {
-        try file.verify(0..<file.version.size)
+        let all = 0..<file.version.size
+        try file.verify(all)
         guard !file.isComplete else { return }
-        if !file.missing(in: 0..<file.version.size).isEmpty { try await materialize(file) }
-        guard file.missing(in: 0..<file.version.size).isEmpty else {
+        try await makeLocal(all, of: file)
+        try file.synchronize()
+    }
+
+    func makeLocal(_ range: Range<Int64>, of file: CachedFile) async throws {
+        if file.missing(in: range).isEmpty { return }
+        try await materialize(file, range)
+        guard file.missing(in: range).isEmpty else {
             throw StoreError(.badAnswer, message: "the rest of the file could not be fetched")
         }
-        try file.synchronize()
     }
 }

@@ -9,6 +9,7 @@ extension Reconciler {
     /// local one gets a new name beside it.
     func keepBoth(_ number: InodeNumber, at key: ObjectKey, theirs info: ObjectInfo) async throws {
         try await dropMultipart(of: number)
+        try await makeIndependent(number, of: key)
         let now = time.wall
         let suffix = ".conflict-\(Self.plain(settings.host))-\(CalendarTime(now).basic)"
         let sequence = journal.nextSequence()
@@ -19,6 +20,21 @@ extension Reconciler {
         guard !changes.isEmpty else { return }
         logger.warning("conflict: both versions are kept", metadata: ["key": "\(key)"])
         onChange(changes)
+    }
+
+    /// What of a file is only in the object at `key` becomes local.
+    private func makeIndependent(_ number: InodeNumber, of key: ObjectKey) async throws {
+        guard let inode = try journal.inode(number), inode.local == .partial, inode.remote?.key == key,
+            inode.pending.contains(.content)
+        else { return }
+        let file = try cache.acquire(number)
+        defer { cache.release(file) }
+        try await makeComplete(file)
+        try journal.write { transaction in
+            guard var inode = try transaction.inode(number), inode.local == .partial else { return }
+            inode.local = .complete
+            try transaction.update(inode)
+        }
     }
 
     /// A host name without what a file name cannot hold.

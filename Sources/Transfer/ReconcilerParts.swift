@@ -208,16 +208,19 @@ extension Reconciler {
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
+        let isMissing = file.missing(in: range) == [range]
+        if !isMissing { try await makeLocal(range, of: file) }
         if let known = multipart.sent[number], file.holds(known, range) {
             progress.skip(range.length)
             return known
         }
         if let part = try await copyUnchanged(number, range, multipart.record, of: file) {
-            let record = PartRecord(part: part, fingerprint: file.fingerprint(of: range))
+            let record = PartRecord(part: part, fingerprint: isMissing ? nil : file.fingerprint(of: range))
             try journalPart(record, multipart, file.inode)
             progress.skip(range.length)
             return record
         }
+        try await makeLocal(range, of: file)
         let body = UploadSource(file, range: range, progress: progress)
         do {
             let part = try await store.uploadPart(
@@ -245,8 +248,10 @@ extension Reconciler {
 }
 
 extension CachedFile {
-    /// Whether a range, which must be local, still has the bytes of a part that was sent.
+    /// Whether a range is local and still has the bytes of a part that was sent.
     func holds(_ record: PartRecord, _ range: Range<Int64>) -> Bool {
-        record.part.size == range.length && record.fingerprint.map { $0 == fingerprint(of: range) } == true
+        guard record.part.size == range.length, let fingerprint = record.fingerprint, missing(in: range).isEmpty
+        else { return false }
+        return fingerprint == self.fingerprint(of: range)
     }
 }

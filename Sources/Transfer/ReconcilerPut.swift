@@ -29,20 +29,18 @@ extension Reconciler {
     ) async throws {
         let file = try cache.acquire(number)
         defer { cache.release(file) }
-        try await makeComplete(file)
+        if !isMultipart(file.version.size) || !mayStayPartial(file) { try await makeComplete(file) }
         guard var upload = try beginUpload(of: file, at: key, condition) else { return }
         upload.isUrgent = isUrgent
         progress.start(total: upload.version.size)
-        if PartPlan.isMultipart(
-            size: upload.version.size,
-            limits: store.multipartLimits,
-            singlePutLimit: settings.singlePutLimit
-        ) {
-            try await putParts(upload, progress)
-        } else {
-            try await dropMultipart(of: number)
-            try await putWhole(upload, progress)
-        }
+        if isMultipart(upload.version.size) { return try await putParts(upload, progress) }
+        guard file.hasAllBytes else { throw UploadSource.Changed() }
+        try await dropMultipart(of: number)
+        try await putWhole(upload, progress)
+    }
+
+    private func isMultipart(_ size: Int64) -> Bool {
+        PartPlan.isMultipart(size: size, limits: store.multipartLimits, singlePutLimit: settings.singlePutLimit)
     }
 
     /// Nil if the key is not the file's any more.
@@ -57,7 +55,7 @@ extension Reconciler {
         try cache.makeDurable(file)
         let token = makeToken()
         let attempt = try journal.write {
-            try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: true)
+            try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: file.hasAllBytes)
         }
         guard let attempt else { return nil }
         var attributes = attempt.attributes
@@ -204,7 +202,7 @@ struct FileUpload: Sendable {
 
     /// Whether an object is known to have the bytes of this version.
     func isSame(as info: ObjectInfo) throws -> Bool {
-        guard info.size == version.size, let md5 = info.etag.md5Hex, !isOutdated else { return false }
+        guard info.size == version.size, let md5 = info.etag.md5Hex, !isOutdated, file.hasAllBytes else { return false }
         return try UploadSource.md5(of: file, range: 0..<version.size) == md5
     }
 }

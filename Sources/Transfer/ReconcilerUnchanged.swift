@@ -5,14 +5,22 @@ import Synchronization
 // MARK: What did not change of a large object
 
 extension Reconciler {
+    /// Whether bytes of a changed file that are not local need not be fetched to be sent: the store has them, at their
+    /// places.
+    func mayStayPartial(_ file: CachedFile) -> Bool { mayCopyParts(of: file.base) && file.hasWholeBase }
+
+    /// S3 copies ranges of objects only that are larger than its smallest part.
+    private func mayCopyParts(of base: RemoteObject?) -> Bool {
+        partCopies.areExpected && base.map { $0.size > store.multipartLimits.minimumPartSize } == true
+    }
+
     /// Has the store copy a part whose bytes are those of the object that the file stands on. Nil if they are not, or the
     /// store cannot: then the part is to be sent.
     func copyUnchanged(
         _ number: Int, _ range: Range<Int64>, _ upload: MultipartRecord, of file: CachedFile
     ) async throws -> UploadedPart? {
-        // S3 copies ranges of objects only that are larger than its smallest part.
-        guard partCopies.areExpected, let base = file.base, base.size > store.multipartLimits.minimumPartSize,
-            try file.isAsInBase(range)
+        guard let base = file.base, mayCopyParts(of: base),
+            try file.missing(in: range) == [range] || file.isAsInBase(range)
         else { return nil }
         do {
             return try await store.copyPart(

@@ -64,7 +64,7 @@ public final class Writeback: Sendable {
     /// - Parameters:
     ///   - store: the bucket; requests are expected to report to `link` (``ObservedStore``).
     ///   - link: probing; while it says offline, nothing is tried.
-    ///   - materialize: makes every byte of a file local, or throws.
+    ///   - materialize: makes every byte of a range of a file local, or throws.
     ///   - onChange: told of names that changed because of a conflict; called under no lock.
     public init(
         store: any ObjectStore,
@@ -73,7 +73,7 @@ public final class Writeback: Sendable {
         configuration: WritebackConfiguration,
         time: any TimeSource,
         logger: Logger,
-        materialize: @escaping @Sendable (CachedFile) async throws -> Void,
+        materialize: @escaping @Sendable (CachedFile, Range<Int64>) async throws -> Void,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
         self.configuration = configuration

@@ -73,15 +73,15 @@ final class LocalMachine {
                 strayPause: .zero),
             time: time,
             logger: logger,
-            materialize: { try await fetch($0, from: store) },
+            materialize: { try await fetch($0, $1, from: store) },
             onChange: { changes.add($0) }
         )
         return (journal, cache, reconciler)
     }
 
     /// What a fetcher does.
-    static func fetch(_ file: CachedFile, from store: any ObjectStore) async throws {
-        for range in file.missing(in: 0..<file.version.size) {
+    static func fetch(_ file: CachedFile, _ range: Range<Int64>, from store: any ObjectStore) async throws {
+        for range in file.missing(in: range) {
             guard let base = file.base else { return }
             let sink = MemoryByteSink()
             _ = try await store.get(base.key, range: range, ifMatch: base.etag, into: sink)

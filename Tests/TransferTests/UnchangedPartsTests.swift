@@ -99,4 +99,96 @@ import Testing
         let copy = try #require(bucket.keys.first { $0.string.contains(".conflict-") })
         #expect(bucket.bytes(copy) == mine)
     }
+
+    // MARK: Files of which little is local
+
+    /// An object that nobody has read here.
+    private func listLarge() throws -> [UInt8] {
+        let bytes = (0..<8 * part + 100).map { UInt8(truncatingIfNeeded: $0 / 1000) }
+        let etag = bucket.set(ObjectKey("cold"), bytes)
+        try machine.insertRemote("cold", etag: etag, size: Int64(bytes.count))
+        return bytes
+    }
+
+    private func bytes(of path: String) async throws -> [UInt8] {
+        let number = try #require(try machine.inode(path)).number
+        let file = try machine.cache.acquire(number)
+        defer { machine.cache.release(file) }
+        try await LocalMachine.fetch(file, 0..<file.status.size, from: faults)
+        return try [UInt8](unsafeUninitializedCapacity: Int(file.status.size)) { buffer, count in
+            count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+        }
+    }
+
+    @Test(arguments: [false, true], [0, 100_000])
+    func aSmallChangeOfAnObjectThatIsNotLocalFetchesAndSendsOnePart(dies: Bool, growth: Int) async throws {
+        var expected = try listLarge()
+        try machine.open("cold")
+        try machine.write([1, 2, 3], at: 3 * part + 5, through: "cold")
+        expected.replaceSubrange(3 * part + 5..<3 * part + 8, with: [1, 2, 3])
+        if growth > 0 {
+            try machine.write([9], at: expected.count + growth, through: "cold")
+            expected += [UInt8](repeating: 0, count: growth) + [9]
+        }
+        machine.close("cold")
+        if dies { try machine.restart() }
+        #expect(try await machine.drain())
+        #expect(bucket.bytes(ObjectKey("cold")) == expected)
+        let parts = growth > 0 ? 2 : 1
+        #expect(faults.calls(.uploadPart) == parts && faults.calls(.copyPart) == 9 - parts)
+        #expect(faults.gets.reduce(0) { $0 + ($1.range.map { Int($0.count) } ?? .max >> 1) } <= parts * part)
+        if dies { try machine.restart() }
+        #expect(try machine.inode("cold")?.local == .partial)
+        #expect(try await bytes(of: "cold") == expected)
+    }
+
+    @Test func itIsChangedAgainAndAgain() async throws {
+        var expected = try listLarge()
+        for round in 0..<5 {
+            try machine.open("cold")
+            let offset = (round * 3 % 8) * part + 7
+            try machine.write([UInt8(round), 77], at: offset, through: "cold")
+            expected.replaceSubrange(offset..<offset + 2, with: [UInt8(round), 77])
+            if round == 2 {
+                try machine.truncate("cold", to: 6 * part)
+                expected = Array(expected.prefix(6 * part))
+            }
+            if round == 3 {
+                try machine.truncate("cold", to: 7 * part)
+                expected += [UInt8](repeating: 0, count: part)
+            }
+            machine.close("cold")
+            if round % 2 == 0 { try machine.restart() }
+            #expect(try await machine.drain())
+            #expect(bucket.bytes(ObjectKey("cold")) == expected, "round \(round)")
+        }
+        #expect(try await bytes(of: "cold") == expected)
+    }
+
+    @Test func aStoreThatCannotCopyMakesItLocal() async throws {
+        var expected = try listLarge()
+        faults.script(.copyPart, .failBefore(StoreError(.unsupported, message: "by a test")))
+        try machine.open("cold")
+        try machine.write([1], at: 5, through: "cold")
+        expected[5] = 1
+        machine.close("cold")
+        #expect(try await machine.drain())
+        #expect(bucket.bytes(ObjectKey("cold")) == expected)
+        #expect(faults.calls(.uploadPart) == 9 && faults.calls(.copyPart) == 1)
+    }
+
+    @Test func aConflictOnTheWayKeepsBothWhole() async throws {
+        var expected = try listLarge()
+        try machine.open("cold")
+        try machine.write([1], at: 5, through: "cold")
+        expected[5] = 1
+        machine.close("cold")
+        // The bytes that are missing are those of a version that is still there under another name of ours.
+        try machine.rename("cold", to: "moved")
+        bucket.set(ObjectKey("moved"), Array("theirs".utf8))
+        #expect(try await machine.drain())
+        #expect(bucket.text("moved") == "theirs")
+        let copy = try #require(bucket.keys.first { $0.string.contains(".conflict-") })
+        #expect(bucket.bytes(copy) == expected)
+    }
 }

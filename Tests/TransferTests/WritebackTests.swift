@@ -32,7 +32,7 @@ import Testing
             configuration: configuration,
             time: time,
             logger: logger,
-            materialize: { try await LocalMachine.fetch($0, from: observed) },
+            materialize: { try await LocalMachine.fetch($0, $1, from: observed) },
             onChange: { _ in }
         )
         link.start(probing: faults)

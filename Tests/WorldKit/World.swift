@@ -62,7 +62,8 @@ final class World: Sendable {
         configuration.metadata = options.metadata
         writeback = Writeback(
             store: observed, cache: cache, link: link, configuration: configuration,
-            time: time, logger: logger, materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+            time: time, logger: logger, materialize: { try await fetcher.materialize($0, $1) }, onChange: changes.report
+        )
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,

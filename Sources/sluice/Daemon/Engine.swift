@@ -70,7 +70,7 @@ final class Engine: Sendable {
         let fetcher = fetcher
         let writeback = Writeback(
             store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,
-            materialize: { try await fetcher.materialize($0) }, onChange: changes.report)
+            materialize: { try await fetcher.materialize($0, $1) }, onChange: changes.report)
         self.writeback = writeback
         flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger) {
             writeback.lookAtOpenFiles()

@@ -110,18 +110,30 @@ extension BlockChecksums {
         }
     }
 
+    /// Pages of what is known of blocks that lie before `end`, and their bytes for the journal.
+    func pages(before end: Int64) -> [(page: Int64, bytes: [UInt8])] {
+        let count = end / Self.blockSize
+        return pages.keys.filter { $0 * Self.pageLength < count }.sorted().compactMap { number in
+            pages[number].map { page in
+                (
+                    number,
+                    Self.bytes(of: page.blocks.prefix(Int(min(Self.pageLength, count - number * Self.pageLength))))
+                )
+            }
+        }
+    }
+
+    private static func bytes(of blocks: some Sequence<Block>) -> [UInt8] {
+        blocks.flatMap { block in (0..<8).map { UInt8(truncatingIfNeeded: block.checksum >> ($0 * 8)) } }
+    }
+
     var isUnsaved: Bool { pages.values.contains(where: \.isUnsaved) }
 
     /// Pages with checksums that are not in the journal, and their bytes for it; from then on they count as saved.
     mutating func takeUnsaved() -> [(page: Int64, bytes: [UInt8])] {
         pages.keys.filter { pages[$0]?.isUnsaved == true }.sorted().compactMap { number in
             pages[number]?.isUnsaved = false
-            return pages[number].map { page in
-                let bytes = page.blocks.flatMap { block in
-                    (0..<8).map { UInt8(truncatingIfNeeded: block.checksum >> ($0 * 8)) }
-                }
-                return (number, bytes)
-            }
+            return pages[number].map { (number, Self.bytes(of: $0.blocks)) }
         }
     }
 }

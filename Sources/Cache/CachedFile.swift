@@ -193,6 +193,7 @@ extension CachedFile {
     private func beginDirt(_ state: inout State) throws {
         try synchronize(&state)
         state.durableSize = state.size
+        try saveChecksums(&state)
         try journal.write { try $0.markContentPending(inode) }
         try journal.synchronize()
         state.checksums = BlockChecksums(isStored: false)
@@ -372,6 +373,9 @@ extension CachedFile {
             }
             try commit(isCurrent)
             state.base = object
+            if !isCurrent && state.rewrites == version.rewrites {
+                try saveBaseChecksums(upTo: version.size, state)
+            }
             if isCurrent {
                 state.isDirty = false
                 if isPartial {

@@ -217,12 +217,25 @@ extension CachedFile {
     /// Brings what was learned into the journal, of a file that is as in the bucket. What is lost on the way is learned
     /// again with the next reading.
     func saveChecksums() throws {
-        try state.withLock { state in
-            guard !state.isDirty, state.checksums.isUnsaved, !journal.isTight else { return }
-            let pages = state.checksums.takeUnsaved()
-            try journal.write { transaction in
-                for (page, bytes) in pages { try transaction.setChecksums(of: inode, page: page, bytes) }
-            }
+        try state.withLock { try saveChecksums(&$0) }
+    }
+
+    func saveChecksums(_ state: inout State) throws {
+        guard !state.isDirty, state.checksums.isUnsaved, !journal.isTight else { return }
+        try journal(state.checksums.takeUnsaved())
+    }
+
+    /// The object has the file's bytes up to `size` as they are now, and the file goes on growing: what is known of them
+    /// is known of the object.
+    func saveBaseChecksums(upTo size: Int64, _ state: borrowing State) throws {
+        guard !journal.isTight else { return }
+        try journal(state.checksums.pages(before: size))
+    }
+
+    private func journal(_ pages: [(page: Int64, bytes: [UInt8])]) throws {
+        guard !pages.isEmpty else { return }
+        try journal.write { transaction in
+            for (page, bytes) in pages { try transaction.setChecksums(of: inode, page: page, bytes) }
         }
     }
 }

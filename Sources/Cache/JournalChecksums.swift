@@ -10,12 +10,12 @@ extension JournalTransaction {
         return try first(sql, [number.sql, page]) { $0[0] } ?? []
     }
 
-    /// Does nothing for a file that is not as in the bucket.
+    /// Does nothing for a file of which nothing is local.
     func setChecksums(of number: InodeNumber, page: Int64, _ bytes: [UInt8]) throws {
         try execute(
             """
             INSERT OR REPLACE INTO checksum (ino, page, checksums)
-            SELECT ino, ?, ? FROM inode WHERE ino = ? AND pending & 1 = 0 AND local <> 0
+            SELECT ino, ?, ? FROM inode WHERE ino = ? AND local <> 0
             """, [page, bytes.withUnsafeBytes { Data($0) }, number.sql])
     }
 }

@@ -9,6 +9,7 @@ import Testing
 @Suite struct UnchangedPartsTests {
     let bucket: MemoryStore
     let faults: FaultyStore
+    let hook = WritebackScenarioTests.Hook()
     let machine: LocalMachine
     private let part = 256 << 10
 
@@ -17,7 +18,11 @@ import Testing
             multipartLimits: MultipartLimits(
                 minimumPartSize: 256 << 10, maximumPartSize: 8 << 20, maximumPartCount: 1000))
         faults = FaultyStore(bucket)
-        machine = try LocalMachine(store: faults)
+        let hook = hook
+        machine = try LocalMachine(
+            store: CrashingStore(faults) {
+                do { try hook.call() } catch { Issue.record(error) }
+            })
     }
 
     private func drain() async throws {
@@ -56,6 +61,23 @@ import Testing
         try change([1, 2, 3], at: 8 * part + 100)
         try await drain()
         #expect(faults.calls(.uploadPart) == 9 + 1 && faults.calls(.copyPart) == 8)
+    }
+
+    /// As after a `sluice sync`, or when it lay still for a while.
+    @Test(arguments: [false, true])
+    func whatIsAppendedToAFileThatIsOpenCostsTheLastPart(whileItIsSent: Bool) async throws {
+        try machine.open("file")
+        try machine.write([UInt8](repeating: 5, count: 8 * part), at: 0, through: "file")
+        let append = { [machine] in
+            try machine.write([6], at: machine.model["file"]?.bytes.count ?? 0, through: "file")
+        }
+        if whileItIsSent { hook.call = append }
+        _ = try await machine.reconcile("file", isUrgent: true)
+        hook.call = {}
+        try append()
+        machine.close("file")
+        try await drain()
+        #expect(faults.calls(.uploadPart) == 8 + 1 && faults.calls(.copyPart) == 8)
     }
 
     @Test func whatIsWrittenAnewIsSentWhereItDiffers() async throws {

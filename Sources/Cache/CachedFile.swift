@@ -89,7 +89,7 @@ public final class CachedFile: Sendable {
                 FileEnd(
                     size: state.size, durableSize: state.isDirty ? min(state.size, state.durableSize) : state.size,
                     modified: state.modified, isDirty: state.isDirty, allocated: allocated,
-                    syncError: state.syncError))
+                    syncError: state.syncError, isWhole: state.log?.isWhole ?? false))
         }
     }
 
@@ -191,6 +191,7 @@ extension CachedFile {
     /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
     /// counts, and the journal before new bytes can reach the disk: else a power cut would leave these as the object's.
     private func beginDirt(_ state: inout State) throws {
+        try makeLog(&state)
         try synchronize(&state)
         state.durableSize = state.size
         try saveChecksums(&state)
@@ -238,7 +239,22 @@ extension CachedFile {
 
     func record(_ record: RangeLogRecord, _ state: inout State) throws(CacheError) {
         state.extents.apply(record)
+        if state.log?.isInMemory == true {
+            if state.extents.isComplete, !state.isDirty {
+                state.log?.defer(.present(0..<state.extents.baseLimit))
+                return
+            }
+            state.hasUnsyncedName = true
+        }
         try system("writing a range log") { () throws(Errno) in try state.log?.append(record) }
+    }
+
+    /// Of a file whose bytes are all there, and which is to be changed.
+    private func makeLog(_ state: inout State) throws(CacheError) {
+        guard state.log?.isWhole == true else { return }
+        try system("making a range log") { () throws(Errno) in try state.log?.make() }
+        state.hasUnsyncedName = true
+        state.written += 1
     }
 
     func system(_ action: String, _ call: () throws(Errno) -> Void) throws(CacheError) {

@@ -5,6 +5,9 @@ import SystemPackage
 // MARK: Reading what is as in the bucket
 
 extension CachedFile {
+    /// Bytes that arrive in whole blocks of this size are checked with the least work.
+    public static let checksumBlockSize = BlockChecksums.blockSize
+
     /// A block that was not compared with its checksum yet.
     private struct Doubt {
         var block: Int64

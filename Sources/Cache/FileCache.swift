@@ -242,6 +242,11 @@ extension FileCache {
             extents = FileExtents(baseLimit: remote.size)
             log = try RangeLog.open(
                 Self.rangeLogName(inode.number), on: disk, version: remote.etag, boot: boot, extents: &extents)
+            if unsettled?.isWhole == true {
+                let all = RangeLogRecord.present(0..<remote.size)
+                extents.apply(all)
+                if log?.isInMemory == true { log?.defer(all) }
+            }
             extents.apply(.limit(size))
         }
         let isUnsynced = isNew || unsettled != nil || log?.wasSynced == false

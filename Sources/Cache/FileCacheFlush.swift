@@ -124,6 +124,12 @@ extension FileCache {
                 return (number: number, end: end)
             }
             try settle(ends)
+            let whole = same.filter(\.value.isWhole).keys
+            if !whole.isEmpty {
+                try journal.write { transaction in
+                    for number in whole { try markComplete(number, in: transaction) }
+                }
+            }
             for number in same.keys { table.unsettled[number] = nil }
         }
     }

@@ -82,6 +82,8 @@ struct FileEnd: Equatable, Sendable {
     var allocated: Int64
     /// A sync failed.
     var syncError: Errno?
+    /// Every byte of the object is there, which only this says: neither a range log, nor the row yet.
+    var isWhole = false
 }
 
 extension JournalTransaction {

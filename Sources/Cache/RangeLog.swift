@@ -8,7 +8,8 @@ import SystemPackage
 /// again. After a power cut, what was written but not synced may be holes: then only records before the last
 /// `synced` mark count. The log belongs to one version of the object, named in its first record.
 ///
-/// On a full disk a log that has no record yet may be in memory alone; then the first record makes it, or fails.
+/// A log that has no record yet is in memory alone; the first record makes it, or fails. If that says that every byte is
+/// there, the log is not worth a file: the row of the inode says so soon (``FileEnd/isWhole``).
 ///
 /// Guarded by the lock of its ``CachedFile``.
 struct RangeLog: Sendable {
@@ -19,8 +20,10 @@ struct RangeLog: Sendable {
         let records: [RangeLogRecord]
     }
 
-    /// Nil as long as there was no room for it.
+    /// Nil as long as it is in memory alone.
     private var file: (any DiskFile)?
+    /// What it tells while it is in memory alone; written with the next record.
+    private var deferred: RangeLogRecord?
     private let start: Start
     /// Size in bytes: where the next record goes.
     private(set) var end: Int64
@@ -35,9 +38,8 @@ struct RangeLog: Sendable {
     ) throws(Errno) -> RangeLog {
         let start = Start(
             name: name, disk: disk, records: [.boot(fingerprint(of: etag)), .boot(boot)])
-        guard let file = try openFile(name, on: disk) else {
-            return RangeLog(file: nil, start: start, end: 0)
-        }
+        let none = RangeLog(file: nil, start: start, end: 0)
+        guard let file = try openFile(name, on: disk) else { return none }
         let size = try file.status().size
         let records = try load(file, size: size)
         let version = RangeLogRecord.boot(fingerprint(of: etag))
@@ -63,37 +65,39 @@ struct RangeLog: Sendable {
             try file.truncate(to: 0)
             try file.synchronize()
         }
-        var log = RangeLog(file: nil, start: start, end: 0)
-        try log.beginIfThereIsRoom()
-        return log
+        return none
     }
 
-    /// Nil where there is no room for it: the object is all there is to read, and that needs no log.
+    /// Nil if there is none.
     private static func openFile(_ name: String, on disk: any Disk) throws(Errno) -> (any DiskFile)? {
         do {
-            return try disk.open(name, .createIfAbsent)
+            return try disk.open(name, .existing)
         } catch {
-            guard error == .noSpace else { throw error }
+            guard error == .noSuchFileOrDirectory else { throw error }
             return nil
         }
     }
 
-    private mutating func beginIfThereIsRoom() throws(Errno) {
-        do {
-            try begin()
-        } catch {
-            guard error == .noSpace else { throw error }
-        }
-    }
+    var isInMemory: Bool { file == nil }
+    /// Every byte is there, and no file says so.
+    var isWhole: Bool { deferred != nil }
 
-    /// The log's file with what it begins with; made if there was no room for it before.
+    /// Remembers a record that makes the log unnecessary; of a log that is in memory.
+    mutating func `defer`(_ record: RangeLogRecord) { deferred = record }
+
+    /// Makes the log's file.
+    mutating func make() throws(Errno) { try begin() }
+
+    /// The log's file with what it begins with; made if it is in memory alone.
     @discardableResult
     private mutating func begin() throws(Errno) -> any DiskFile {
         if let file { return file }
         let file = try start.disk.open(start.name, .truncated)
-        try file.write(start.records.flatMap(\.bytes), at: 0)
-        end = Int64(start.records.count * RangeLogRecord.size)
+        let records = start.records + (deferred.map { [$0] } ?? [])
+        try file.write(records.flatMap(\.bytes), at: 0)
+        end = Int64(records.count * RangeLogRecord.size)
         self.file = file
+        deferred = nil
         return file
     }
 
@@ -110,8 +114,10 @@ struct RangeLog: Sendable {
         end += Int64(RangeLogRecord.size)
     }
 
-    /// Records that the data file was synced when the log ended at `offset`, and makes that durable.
+    /// Records that the data file was synced when the log ended at `offset`, and makes that durable. Does nothing where no
+    /// file tells of anything.
     mutating func markSynced(before offset: Int64) throws(Errno) {
+        guard !isInMemory else { return }
         try append(.synced(before: offset))
         try file?.synchronize()
     }

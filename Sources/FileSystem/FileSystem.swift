@@ -28,6 +28,7 @@ public final class FileSystem: FileSystemOperations {
     let logger: Logger
     let space: SpaceQueue
     let table = Mutex(Table())
+    let forecast = Mutex(ReadForecast())
     private let kernel = Mutex<(any KernelCache)?>(nil)
 
     struct Table {

@@ -84,6 +84,7 @@ extension FileSystem {
             table.files[handle] = open
             return handle
         }
+        if mode.contains(.read), !mode.contains(.truncate) { forecast.withLock { $0.opened(inode.number) } }
         // New bytes from the bucket come under a new inode number: the kernel's pages of this one stay true.
         return OpenedFile(handle: handle, keepsKernelCache: true)
     }
@@ -95,6 +96,7 @@ extension FileSystem {
         } else {
             cache.release(open.file)
         }
+        fetcher.dropReadAhead(of: open.file.inode)
         fetcher.uncached.forget(open.file.inode)
     }
 
@@ -132,7 +134,11 @@ extension FileSystem {
     private func fetch(
         _ range: Range<Int64>, of open: OpenFile, _ region: FileRegion, reply: @escaping Reply<FileBytes>
     ) -> (any PendingOperation)? {
-        let wanted = open.readAhead.withLock { $0.observe(range) }
+        let bytesPerSecond = fetcher.bytesPerSecond
+        let (wanted, hasJumped) = open.readAhead.withLock { readAhead in
+            (readAhead.observe(range, bytesPerSecond: bytesPerSecond), readAhead.hasJumped)
+        }
+        if hasJumped { fetcher.dropReadAhead(of: open.file.inode) }
         if open.file.missing(in: range).isEmpty {
             fetcher.read(open.file, range, wanted: wanted) { _ in }
             reply(.success(.region(region)))

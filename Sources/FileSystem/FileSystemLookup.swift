@@ -182,7 +182,8 @@ extension FileSystem {
     private func loadMetadata(
         of inode: Inode, named name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, retries: Int
     ) {
-        metadata.load(inode.number) { [self] error in
+        let isReadNext = options.looksBringBytes && forecast.withLock { $0.look(inode.number, in: parent) }
+        metadata.load(inode.number, isReadNext: isReadNext) { [self] error in
             let isOutdated = error?.isOutdated ?? false
             guard isOutdated else { return give(parked, inode.number, in: parent) }
             // Somebody else wrote or deleted the object since it was listed.

@@ -13,6 +13,8 @@ public struct FileSystemOptions: Equatable, Sendable {
     public var metadataTimeToLive: Duration = .seconds(5)
     /// Attributes that go to the bucket; changes of others cause no request.
     public var metadata = MetadataPolicy.full
+    /// The first look at a file brings bytes of it, where files are read after it.
+    public var looksBringBytes = true
     /// Before the path of a file in its key; empty, or ends in a slash.
     public var keyPrefix = ""
     /// How long after the last close a file goes to the bucket.

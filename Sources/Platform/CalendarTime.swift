@@ -65,6 +65,11 @@ public struct CalendarTime: Equatable, Sendable {
     /// Reads `2009-10-12T17:50:30.000Z` or another offset such as `+07:00` (RFC 3339); the fraction may have any length
     /// or be missing.
     public init?(iso8601 text: some Collection<UInt8>) {
+        self.init(iso8601: Array(text))
+    }
+
+    /// Not generic, and fast for that: every entry of a listing has such a time.
+    private init?(iso8601 text: [UInt8]) {
         var scanner = Scanner(text)
         guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2), scanner.skip("-"),
             let day = scanner.number(2), scanner.skip("T") || scanner.skip("t") || scanner.skip(" "),
@@ -103,10 +108,10 @@ public struct CalendarTime: Equatable, Sendable {
 }
 
 /// Walks over the digits and marks of a date.
-private struct Scanner<Text: Collection> where Text.Element == UInt8 {
-    private var rest: Text.SubSequence
+private struct Scanner {
+    private var rest: ArraySlice<UInt8>
 
-    init(_ text: Text) { rest = text[...] }
+    init(_ text: [UInt8]) { rest = text[...] }
 
     var isAtEnd: Bool { rest.isEmpty }
 

@@ -51,6 +51,14 @@ public final class Fetcher: Sendable {
         var running = 0
         var rate = RateMeter()
         var noRoomUntil = Duration.zero
+
+        /// Somebody waits now for what was to be read ahead.
+        mutating func promote(_ range: Range<Int64>, of inode: InodeNumber) {
+            let isDue = { (request: Request) in request.inode == inode && request.range.overlaps(range) }
+            guard ahead.contains(where: isDue) else { return }
+            demanded += ahead.filter(isDue)
+            ahead.removeAll(where: isDue)
+        }
     }
 
     /// - Parameters:
@@ -88,6 +96,33 @@ public final class Fetcher: Sendable {
         }
         enqueue(file, range, wanted: wanted, for: purpose, isPresent ? nil : completion)
         startRequests()
+    }
+
+    /// What nobody waits for and no request was made for is not fetched: who read the file went elsewhere. Others that
+    /// read it say again with their next read what they want ahead.
+    public func dropReadAhead(of inode: InodeNumber) {
+        let idle = state.withLock { state -> CachedFile? in
+            guard !state.ahead.isEmpty, var entry = state.files[inode] else { return nil }
+            state.ahead.removeAll { request in
+                guard request.inode == inode, !entry.waiters.overlap(request.range) else { return false }
+                entry.plan.end(request.range)
+                return true
+            }
+            let isIdle = entry.plan.isIdle && entry.waiters.isEmpty
+            state.files[inode] = isIdle ? nil : entry
+            return isIdle ? entry.file : nil
+        }
+        if let idle { cache.release(idle) }
+    }
+
+    /// Keeps the first bytes of an object, which came on another way. What finds no room is fetched when it is read.
+    func keep(_ bytes: [UInt8], of number: InodeNumber, _ object: RemoteObject) {
+        let count = Int64(bytes.count)
+        guard !hasNoRoom, (try? cache.admit(count, for: .reading)) != nil else { return }
+        defer { cache.arrived(count) }
+        guard let file = try? cache.acquire(number) else { return }
+        defer { cache.release(file) }
+        try? bytes.withUnsafeBytes { try file.fill($0, at: 0, of: object.etag) }
     }
 
     /// When bytes of a file last arrived, by the monotonic clock; nil if none are on the way.
@@ -129,7 +164,10 @@ extension Fetcher {
         let isSurplus = state.withLock { state in
             let isKnown = state.files[file.inode] != nil
             var entry = state.files[file.inode] ?? FileState(file: file, lastProgress: time.monotonic)
-            if let completion { entry.waiters.add(range, completion) }
+            if let completion {
+                entry.waiters.add(range, completion)
+                state.promote(range, of: file.inode)
+            }
             for request in entry.plan.begin(missing: missing) {
                 let isDemanded = completion != nil && request.overlaps(range)
                 let request = Request(inode: file.inode, range: request, purpose: purpose)
@@ -140,7 +178,7 @@ extension Fetcher {
         }
         if isSurplus { cache.release(file) }
         // The bytes may have come between the look and the wait.
-        progress(of: file.inode, received: 0)
+        answerReaders(of: file.inode)
     }
 
     private func startRequests() {
@@ -185,18 +223,34 @@ extension Fetcher {
         while true {
             guard let base = file.base else { return nil }  // every byte is local then
             do {
-                let sink = FillSink(file: file, base: base) { [self] count in
-                    progress(of: request.inode, received: Int64(count))
-                }
-                // Asked for as a whole, an object comes with the checksum that its store keeps.
-                let range = request.range == 0..<base.size ? nil : request.range
-                _ = try await store.get(base.key, range: range, ifMatch: base.etag, into: sink)
+                try await get(request, file, base)
                 // Bytes of another version than the base were not taken.
                 if file.base?.etag == base.etag { return nil }
             } catch {
                 if error.kind == .corrupted { distrust(file, request.range, of: base) }
                 guard file.base(after: error, of: base) != nil else { return error }
             }
+        }
+    }
+
+    private func get(_ request: Request, _ file: CachedFile, _ base: RemoteObject) async throws(StoreError) {
+        let sink = FillSink(
+            file: file, base: base,
+            listener: FillSink.Listener(
+                arrived: { [self] in arrived($0, $1, request.inode) },
+                filled: { [self] in answerReaders(of: request.inode) }))
+        // Asked for as a whole, an object comes with the checksum that its store keeps.
+        let range = request.range == 0..<base.size ? nil : request.range
+        do {
+            _ = try await store.get(base.key, range: range, ifMatch: base.etag, into: sink)
+        } catch {
+            try? sink.flush()
+            throw error
+        }
+        do {
+            try sink.flush()
+        } catch {
+            throw error as? StoreError ?? StoreError(.localFault, message: "\(error)")
         }
     }
 
@@ -207,23 +261,27 @@ extension Fetcher {
         }
     }
 
-    /// Answers the readers whose bytes are there.
-    private func progress(of inode: InodeNumber, received count: Int64) {
+    /// Whether a reader waits for no more than what has arrived of a file by now.
+    private func arrived(_ range: Range<Int64>, _ count: Int, _ inode: InodeNumber) -> Bool {
         let now = time.monotonic
+        return state.withLock { state in
+            state.rate.add(Int64(count), at: now)
+            state.files[inode]?.lastProgress = now
+            return state.files[inode]?.waiters.areDue(by: range) ?? false
+        }
+    }
+
+    /// Those whose bytes are there.
+    private func answerReaders(of inode: InodeNumber) {
         let ready = state.withLock { state -> [Completion] in
-            if count > 0 { state.rate.add(count, at: now) }
-            guard var entry = state.files[inode] else { return [] }
-            let file = entry.file
-            let ready = entry.waiters.take { file.missing(in: $0).isEmpty }
-            if count > 0 { entry.lastProgress = now }
-            state.files[inode] = entry
-            return ready
+            guard let file = state.files[inode]?.file else { return [] }
+            return state.files[inode]?.waiters.take { file.missing(in: $0).isEmpty } ?? []
         }
         for completion in ready { completion(nil) }
     }
 
     private func finish(_ request: Request, _ error: StoreError?) {
-        progress(of: request.inode, received: 0)
+        answerReaders(of: request.inode)
         let (failed, idle) = state.withLock { state -> ([Completion], CachedFile?) in
             state.running -= 1
             guard var entry = state.files[request.inode] else { return ([], nil) }
@@ -244,30 +302,5 @@ extension Fetcher {
         logger.log(
             level: isHarmless ? .debug : .warning, "fetch failed",
             metadata: ["ino": "\(request.inode)", "range": "\(request.range)", "error": "\(error)"])
-    }
-}
-
-/// Puts received bytes into the data file.
-private final class FillSink: ByteSink {
-    private let file: CachedFile
-    private let base: RemoteObject
-    private let progress: @Sendable (_ count: Int) -> Void
-
-    init(file: CachedFile, base: RemoteObject, progress: @escaping @Sendable (Int) -> Void) {
-        self.file = file
-        self.base = base
-        self.progress = progress
-    }
-
-    /// One version has one size: a store that tells two is not believed.
-    func begin(_ info: ObjectInfo) throws {
-        guard info.size == base.size else {
-            throw StoreError(.badAnswer, message: "the store tells \(info.size) bytes of what had \(base.size)")
-        }
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
-        try file.fill(bytes, at: offset, of: base.etag)
-        progress(bytes.count)
     }
 }

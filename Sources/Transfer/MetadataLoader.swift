@@ -12,50 +12,83 @@ public final class MetadataLoader: Sendable {
     /// Longest body that can be the target of a symbolic link: PATH_MAX less the final NUL.
     public static let maximumTargetLength: Int64 = 4095
 
+    /// An object up to this size that is read next comes as a whole, bytes; the store's checksum covers no less.
+    static let wholeSize: Int64 = 1 << 20
+    /// Of a larger one, so many bytes come: what a reader of its head wants, and little if nobody reads it.
+    static let firstSize: Int64 = 64 << 10
+
     private let store: any ObjectStore
     private let journal: Journal
+    private let fetcher: Fetcher
     private let underWay = Mutex<[InodeNumber: [Completion]]>([:])
 
-    public init(store: any ObjectStore, journal: Journal) {
+    /// `fetcher`: of files of the same store.
+    public init(store: any ObjectStore, journal: Journal, fetcher: Fetcher) {
         self.store = store
         self.journal = journal
+        self.fetcher = fetcher
     }
 
     /// Loads the metadata of an inode, or joins a load under way. `.notFound` or `.preconditionFailed` if the object
     /// is not the version that the journal knows.
-    public func load(_ number: InodeNumber, then completion: @escaping Completion) {
+    ///
+    /// `isReadNext`: a file will probably be read at once. Then one request brings both its attributes and bytes.
+    public func load(_ number: InodeNumber, isReadNext: Bool = false, then completion: @escaping Completion) {
         let isFirst = underWay.withLock { underWay in
             defer { underWay[number, default: []].append(completion) }
             return underWay[number] == nil
         }
         guard isFirst else { return }
         Task {
-            let error = await load(number)
+            let error = await load(number, isReadNext)
             let waiting = underWay.withLock { $0.removeValue(forKey: number) ?? [] }
             for completion in waiting { completion(error) }
         }
     }
 
-    private func load(_ number: InodeNumber) async -> StoreError? {
+    private func load(_ number: InodeNumber, _ isReadNext: Bool) async -> StoreError? {
         do {
             guard let inode = try journal.read({ try $0.inode(number) }) else { return nil }
             guard let remote = inode.remote else { return try await loadMarker(of: inode) }
-            let info = try await store.head(remote.key)
-            guard info.etag == remote.etag else {
+            let found = try await find(inode, remote, isReadNext)
+            guard found.info.etag == remote.etag else {
                 throw StoreError(.preconditionFailed, message: "the object is another version now")
             }
-            let metadata = PosixMetadata(decoding: info.metadata)
+            let metadata = PosixMetadata(decoding: found.info.metadata)
             var target: String?
-            if metadata.kind == .symbolicLink { target = try await self.target(of: remote) }
+            if metadata.kind == .symbolicLink { target = try await self.target(of: remote, found.bytes) }
             try journal.write { transaction in
                 guard var current = try transaction.inode(number), current.remote == remote else { return }
                 try apply(metadata, target: target, to: &current, in: transaction)
                 try transaction.update(current)
             }
+            // Only now: it may have turned out to be no file, and an open file has the times that its row had.
+            if let bytes = found.bytes, target == nil { fetcher.keep(bytes, of: number, remote) }
             return nil
         } catch {
             return error as? StoreError ?? StoreError(.localFault, message: "\(error)")
         }
+    }
+
+    /// What the store says of an object, and its first bytes, or all of them, if they came along.
+    private struct Found {
+        var info: ObjectInfo
+        var bytes: [UInt8]?
+    }
+
+    private func find(_ inode: Inode, _ remote: RemoteObject, _ isReadNext: Bool) async throws(StoreError) -> Found {
+        if isReadNext, inode.kind == .file, remote.size > 0 {
+            do {
+                let sink = CollectingSink()
+                let range = remote.size <= Self.wholeSize ? nil : 0..<Self.firstSize
+                let info = try await store.get(remote.key, range: range, ifMatch: remote.etag, into: sink)
+                // One version has one size: a store that tells two is not believed.
+                if info.size == remote.size { return Found(info: info, bytes: sink.bytes) }
+            } catch  where !error.isOutdated {
+                // What cannot be read, as an archived object, can be asked about.
+            }
+        }
+        return Found(info: try await store.head(remote.key))
     }
 
     /// A directory of which only the names below it were seen: it may have a marker object all the same.
@@ -103,10 +136,11 @@ public final class MetadataLoader: Sendable {
         }
     }
 
-    private func target(of remote: RemoteObject) async throws -> String {
+    private func target(of remote: RemoteObject, _ bytes: [UInt8]?) async throws -> String {
         guard remote.size <= Self.maximumTargetLength else {
             throw StoreError(.badAnswer, message: "the target of the symbolic link \(remote.key) is too long")
         }
+        if let bytes { return ByteText.encode(bytes) }
         let sink = CollectingSink()
         _ = try await store.get(remote.key, range: nil, ifMatch: remote.etag, into: sink)
         return ByteText.encode(sink.bytes)

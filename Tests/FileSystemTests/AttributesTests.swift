@@ -92,7 +92,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func attributesOfAFileOfOthersCostNoDownload() async throws {
-        let world = try World()
+        let world = try World { $0.looksBringBytes = false }
         world.store.set("theirs", "a large file", metadata: ["mode": "33188", "camera": "left"])
         try await world.driver.setPermissions("theirs", 0o600)
         try await world.drain()

@@ -64,7 +64,6 @@ import struct SystemPackage.Errno
         world.store.set("cached", "here")
         world.store.set("remote", "there")
         #expect(try await driver.readFile("cached") == "here")
-        _ = try await driver.stat("remote")
         world.faulty.isOffline = true
         #expect(try await driver.list("") == ["cached", "remote"])
         #expect(try await driver.readFile("cached") == "here")

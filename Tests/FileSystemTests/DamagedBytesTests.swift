@@ -54,7 +54,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func whatTheStoreFoundWrongAtTheEndOfAnObjectIsNotKept() async throws {
-        let world = try World()
+        let world = try World { $0.looksBringBytes = false }
         world.store.set("a", text)
         let wrong = StoreError(.corrupted, message: "the checksum is another (by a test)")
         world.faulty.script(.get, .breakOff(after: Int64(text.count), wrong))

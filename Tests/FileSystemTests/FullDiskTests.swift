@@ -35,7 +35,10 @@ import struct SystemPackage.Errno
     private static let limit = CacheLimits(limit: 8 << 20, reserve: 0)
 
     private func world(fullWait: Duration = .seconds(60)) throws -> World {
-        try World(limits: Self.limit) { $0.fullWait = fullWait }
+        try World(limits: Self.limit) { options in
+            options.fullWait = fullWait
+            options.looksBringBytes = false
+        }
     }
 
     private func bytes(_ count: Int, _ seed: UInt64) -> [UInt8] {

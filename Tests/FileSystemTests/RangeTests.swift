@@ -15,7 +15,7 @@ import struct SystemPackage.Errno
     let driver: FileSystemDriver
 
     init() async throws {
-        world = try World()
+        world = try World { $0.looksBringBytes = false }
         driver = world.driver
     }
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from harness.link import link
 from harness.processes import wait_until
 from harness.proxy import Proxy
 
@@ -303,3 +305,23 @@ def test_a_name_that_does_not_resolve_is_a_link_that_is_gone_and_a_proxy_finds_i
     bucket.environment = through_proxy
     mount.start().sync()
     assert set(bucket.keys()) == {*recorder.files, "through a proxy"}
+
+
+def test_many_files_are_read_right_over_a_link_that_is_long_and_slow(weed, make_bucket, make_mount):
+    """What the harness emulates is a link: nothing arrives sooner than its round trip and its rate allow."""
+    rtt_ms, mbit_per_s = 100, 80
+    with link(weed.endpoint, rtt_ms, mbit_per_s) as endpoint:
+        bucket = make_bucket("s3", endpoint=endpoint)
+        contents = {f"{index:02}": pattern(50_000, index) for index in range(40)} | {"large": pattern(5 * MEBIBYTE)}
+        for name, content in contents.items():
+            bucket.put(name, content)
+        mount = make_mount(bucket).start()
+        names = list(contents)
+        random.Random(1).shuffle(names)
+        start = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda name: (mount.path / name).read_bytes(), names))
+        seconds = time.monotonic() - start
+        assert found == [contents[name] for name in names]
+        assert seconds >= rtt_ms / 1000 + sum(map(len, contents.values())) * 8 / mbit_per_s / 1e6
+        mount.stop()

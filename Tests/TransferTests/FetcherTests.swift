@@ -23,7 +23,7 @@ import Testing
         let fetcher: Fetcher
         let switchboard = Switchboard()
 
-        init(_ store: any ObjectStore) throws {
+        init(_ store: any ObjectStore, concurrency: Int = 4) throws {
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             directory = try TemporaryDirectory()
             journal = try Journal(path: directory.path("journal.db"))
@@ -33,7 +33,7 @@ import Testing
                 time: SystemTime(), boot: BootIdentity(high: 1, low: 1), logger: logger)
             let switchboard = switchboard
             fetcher = Fetcher(
-                store: store, cache: cache, time: SystemTime(), concurrency: 4, logger: logger,
+                store: store, cache: cache, time: SystemTime(), concurrency: concurrency, logger: logger,
                 isOnline: { switchboard.isOnline.load(ordering: .relaxed) })
         }
 

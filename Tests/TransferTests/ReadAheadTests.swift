@@ -1,3 +1,4 @@
+import TestKit
 import Testing
 
 @testable import Transfer
@@ -10,13 +11,16 @@ import Testing
         #expect(readAhead.observe(0..<4096) == 0..<2 * mebibyte)
     }
 
-    @Test func theWindowOfASequentialReaderGrowsToItsMaximum() {
+    /// Where the window ends with each of `count` reads of a mebibyte, one behind the other.
+    private func ends(_ count: Int64, bytesPerSecond: Double) -> [Int64] {
         var readAhead = ReadAhead()
-        var ends: [Int64] = []
-        for index in 0..<Int64(200) {
-            let range = index * mebibyte..<(index + 1) * mebibyte
-            ends.append(readAhead.observe(range).upperBound)
+        return (0..<count).map { index in
+            readAhead.observe(index * mebibyte..<(index + 1) * mebibyte, bytesPerSecond: bytesPerSecond).upperBound
         }
+    }
+
+    @Test func theWindowOfASequentialReaderGrowsToItsMaximum() {
+        let ends = ends(200, bytesPerSecond: 1e9)
         #expect(ends == ends.sorted())
         let ahead = zip(ends, Int64(1)...).map { $0 - $1 * mebibyte }
         #expect(ahead.suffix(100).allSatisfy { (32 * mebibyte...72 * mebibyte).contains($0) })
@@ -24,11 +28,62 @@ import Testing
         #expect(Set(ends.suffix(100)).count <= 4)
     }
 
-    @Test func aRandomReaderGetsTheBlocksAroundWhatItReads() {
+    @Test func theWindowIsNoLargerThanWhatTheLinkBringsInSomeSeconds() {
+        for (bytesPerSecond, largest) in [(0.0, 16), (2.5e6, 16 + 2), (6e6, 24 + 8)] {
+            let ahead = zip(ends(200, bytesPerSecond: bytesPerSecond), Int64(1)...).map { $0 - $1 * mebibyte }
+            #expect(ahead.suffix(100).allSatisfy { (4 * mebibyte...Int64(largest) * mebibyte).contains($0) })
+        }
+    }
+
+    @Test func aReaderThatJumpsGetsWhatItReadsFirstAndLessWithEachJump() {
         var readAhead = ReadAhead()
         let start = 100 * mebibyte + 5000
-        #expect(readAhead.observe(start..<start + 100) == 100 * mebibyte..<100 * mebibyte + (128 << 10))
-        #expect(readAhead.observe(7..<8).contains(7))
+        let page = 100 * mebibyte + 4096
+        #expect(readAhead.observe(start..<start + 100) == page..<page + (128 << 10))
+        var lengths: [Int64] = []
+        for index in Int64(1)..<8 {
+            let wanted = readAhead.observe(index * 10 * mebibyte..<index * 10 * mebibyte + 4096)
+            #expect(wanted.lowerBound == index * 10 * mebibyte)
+            lengths.append(wanted.length)
+        }
+        #expect(lengths.map { $0 / 1024 } == [64, 32, 16, 16, 16, 16, 16])
+        #expect(readAhead.hasJumped)
+    }
+
+    @Test func smallRandomReadsInASmallFileAreNotTakenForSequentialOnes() {
+        var readAhead = ReadAhead()
+        var random = SeededRandom(seed: 1)
+        var wanted: Int64 = 0
+        for _ in 0..<500 {
+            let page = Int64.random(in: 0..<8192, using: &random) * 4096
+            wanted += readAhead.observe(page..<page + 4096).length
+        }
+        #expect(wanted < 500 * (64 << 10))
+    }
+
+    @Test func whoGoesOnAfterAJumpIsReadAheadOfAgain() {
+        var readAhead = ReadAhead()
+        let start = 500 * mebibyte
+        _ = readAhead.observe(start..<start + 131_072)
+        var ends: [Int64] = []
+        for index in Int64(1)...64 {
+            ends.append(readAhead.observe(start + index * 131_072..<start + (index + 1) * 131_072).upperBound)
+        }
+        #expect(!readAhead.hasJumped)
+        #expect(ends[63] >= start + 65 * 131_072 + 4 * mebibyte)
+    }
+
+    @Test func threadsThatShareAHandleEachHaveAWindow() {
+        var readAhead = ReadAhead()
+        var ahead: Int64 = .max
+        for index in Int64(0)..<64 {
+            for thread in Int64(0)..<4 {
+                let start = thread * 1000 * mebibyte + index * mebibyte
+                let wanted = readAhead.observe(start..<start + mebibyte)
+                if index > 16 { ahead = min(ahead, wanted.upperBound - start - mebibyte) }
+            }
+        }
+        #expect(ahead >= 4 * mebibyte)
     }
 
     @Test func whatIsAskedForIsAlwaysInWhatIsWanted() {

@@ -66,7 +66,8 @@ final class World: Sendable {
         )
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
-            metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
+            metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,
+            link: link,
             defaults: Self.defaults, options: options, time: time, logger: logger)
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }

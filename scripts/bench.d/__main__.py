@@ -8,13 +8,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/MountTests"))
 
+import cold_reads  # noqa: E402
 import durability  # noqa: E402
 import large_files  # noqa: E402
 import metadata  # noqa: E402
 from bench import Bench  # noqa: E402
 
 MIB = 1 << 20
-GROUPS = {"large-files": large_files.measure, "metadata": metadata.measure, "durability": durability.measure}
+GROUPS = {
+    "large-files": large_files.measure,
+    "cold-reads": cold_reads.measure,
+    "metadata": metadata.measure,
+    "durability": durability.measure,
+}
 
 
 def main():

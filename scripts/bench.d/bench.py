@@ -13,10 +13,11 @@ class Bench:
         self.tables = []
         self.targets = []
 
-    def compare(self, title, subjects):
-        """Rounds of all subjects in rotated order; each is a function that returns its seconds. Ratios to the first."""
+    def compare(self, title, subjects, rounds=0):
+        """Rounds of all subjects in rotated order, `rounds` or more; each is a function that returns its seconds. Ratios to
+        the first."""
         seconds = {name: [] for name, _ in subjects}
-        for index in range(self.rounds):
+        for index in range(max(rounds, self.rounds)):
             shift = index % len(subjects)
             for name, subject in subjects[shift:] + subjects[:shift]:
                 os.sync()

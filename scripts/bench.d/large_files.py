@@ -1,10 +1,10 @@
-"""Large files: written to the local disk, read from a server, and the memory that this takes."""
+"""Large files: written to the local disk, and the memory that it takes to send and fetch them."""
 
 import os
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -22,7 +22,6 @@ CONNECTIONS = 8
 def measure(bench):
     with servers.seaweedfs(bench.directory / "weed") as weed:
         writes(bench, weed)
-        cold_reads(bench, weed)
         memory(bench, weed)
 
 
@@ -58,33 +57,6 @@ def writer(bench, directory, sync):
     return write
 
 
-def cold_reads(bench, weed):
-    """The server's disk cache is warm for all; Sluice and the peers start with an empty cache each time."""
-    bucket = S3Bucket(weed.endpoint, "bench-read")
-    bucket.client.upload_fileobj(RandomFile(bench.size), bucket.name, "large.bin")
-    counter = iter(range(1_000))
-
-    def through_sluice():
-        number = next(counter)
-        state = bench.directory / f"read-state-{number}"
-        with Mount(bucket, bench.directory / f"read-{number}", state) as mount:
-            seconds = read_whole(mount.path / "large.bin")
-        shutil.rmtree(state)
-        return seconds
-
-    subjects = [
-        (f"{CONNECTIONS} ranged GETs into a file", lambda: ranged_gets(bucket, bench.size, bench.directory / "got")),
-        ("sluice", through_sluice),
-    ]
-    if bench.peers:
-        subjects += [
-            (peer.name, peer.around_bucket(bucket, lambda path: read_whole(path / "large.bin")))
-            for peer in make_peers(bench, weed)
-        ]
-    ratios = bench.compare(f"cold sequential read of {bench.size // MIB} MiB from SeaweedFS", subjects)
-    bench.target("cold read, of parallel ranged GETs by a plain client", ratios["sluice"], 0.8)
-
-
 def memory(bench, weed):
     """A file goes up while another comes down."""
     bucket = S3Bucket(weed.endpoint, "bench-memory")
@@ -101,8 +73,10 @@ def memory(bench, weed):
     bench.targets.append((f"peak memory of the daemon: {peak:.0f} MB, under 150", peak < 150))
 
 
-def make_peers(bench, weed):
-    return [peer for peer in (S3fs(bench.directory, weed), Rclone(bench.directory, weed)) if peer.is_installed()]
+def make_peers(bench, weed, endpoint=None):
+    """`endpoint`: where they find the server, if not at its own."""
+    kinds = (S3fs, Rclone)
+    return [peer for peer in (kind(bench.directory, weed, endpoint) for kind in kinds) if peer.is_installed()]
 
 
 class RandomFile:
@@ -129,28 +103,34 @@ def read_whole(path):
     return time.monotonic() - start
 
 
-def ranged_gets(bucket, size, path):
-    """A plain client: a presigned URL, connections that stay, ranges of 8 MiB in parallel, written where they belong."""
-    url = urlsplit(bucket.client.generate_presigned_url("get_object", {"Bucket": bucket.name, "Key": "large.bin"}))
+def ranged_gets(endpoint, objects, directory):
+    """A plain client: presigned URLs with sizes, connections that stay, ranges of 8 MiB in parallel, written where they
+    belong in a file for each object."""
+    netloc = urlsplit(endpoint).netloc
     local = threading.local()
+    paths = [directory / f"got-{number}" for number in range(len(objects))]
     start = time.monotonic()
-    with open(path, "wb") as file, ThreadPoolExecutor(CONNECTIONS) as pool:
+    with ExitStack() as files, ThreadPoolExecutor(CONNECTIONS) as pool:
 
-        def fetch(offset):
+        def fetch(piece):
+            (url, size), file, offset = piece
             if not hasattr(local, "connection"):
-                local.connection = HTTPConnection(url.netloc)
+                local.connection = HTTPConnection(netloc)
+                local.buffer = bytearray(MIB)
             end = min(offset + PART, size) - 1
-            local.connection.request("GET", f"{url.path}?{url.query}", headers={"Range": f"bytes={offset}-{end}"})
+            local.connection.request("GET", url, headers={"Range": f"bytes={offset}-{end}"})
             answer = local.connection.getresponse()
             position = offset
-            buffer = bytearray(MIB)
-            while count := answer.readinto(buffer):
-                os.pwrite(file.fileno(), memoryview(buffer)[:count], position)
+            while count := answer.readinto(local.buffer):
+                os.pwrite(file.fileno(), memoryview(local.buffer)[:count], position)
                 position += count
             if position != end + 1:
                 raise RuntimeError(f"{position - offset} bytes of {end + 1 - offset}, status {answer.status}")
 
-        list(pool.map(fetch, range(0, size, PART)))
+        opened = [files.enter_context(open(path, "wb")) for path in paths]
+        pieces = [(entry, file, offset) for entry, file in zip(objects, opened) for offset in range(0, entry[1], PART)]
+        list(pool.map(fetch, pieces))
     seconds = time.monotonic() - start
-    path.unlink()
+    for path in paths:
+        path.unlink()
     return seconds

@@ -14,9 +14,10 @@ from harness.processes import wait_until
 class Peer:
     """Another driver, mounted with an empty cache for each measurement."""
 
-    def __init__(self, directory, weed):
+    def __init__(self, directory, weed, endpoint=None):
         self.directory = directory / self.name
         self.weed = weed
+        self.endpoint = endpoint or weed.endpoint
 
     def around(self, make, *arguments):
         bucket_name = f"bench-{self.name}"
@@ -60,7 +61,7 @@ class S3fs(Peer):
     program = "s3fs"
 
     def command(self, bucket, path):
-        options = f"url={self.weed.endpoint},use_path_request_style,use_cache={self.directory / 'cache'},parallel_count=8"
+        options = f"url={self.endpoint},use_path_request_style,use_cache={self.directory / 'cache'},parallel_count=8"
         return ["s3fs", bucket, str(path), "-f", "-o", options]
 
 
@@ -71,7 +72,7 @@ class Rclone(Peer):
     def command(self, bucket, path):
         remote = (
             f":s3,provider=SeaweedFS,access_key_id={servers.ACCESS_KEY},secret_access_key={servers.SECRET_KEY},"
-            f'endpoint="{self.weed.endpoint}":{bucket}'
+            f'endpoint="{self.endpoint}":{bucket}'
         )
         cache = str(self.directory / "cache")
         return [self.program, "mount", remote, str(path), "--vfs-cache-mode", "full", "--cache-dir", cache, "--config", ""]

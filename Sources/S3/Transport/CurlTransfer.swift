@@ -57,13 +57,13 @@ final class CurlTransfer: @unchecked Sendable {
         guard headerSize <= Self.headerLimit else {
             return fail(StoreError(.badAnswer, message: "the answer's headers are over 64 KiB"))
         }
-        let line = String(decoding: bytes, as: UTF8.self)
-        let text = line.prefix { $0 != "\r\n" && $0 != "\n" && $0 != "\r" }
+        let text = String(
+            decoding: bytes.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }, as: UTF8.self)
         if text.hasPrefix("HTTP/") {
             let status = text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
             response = HTTPResponse(status: status ?? 0)
         } else {
-            response?.headers.add(line: text)
+            response?.headers.add(line: text[...])
         }
         return bytes.count
     }

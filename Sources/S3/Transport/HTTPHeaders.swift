@@ -10,15 +10,16 @@ struct HTTPHeaders: Equatable, Sendable {
 
     /// Takes `Name: value`; anything else is dropped, as RFC 9112 leaves it to the recipient.
     mutating func add(line: Substring) {
-        guard let colon = line.firstIndex(of: ":") else { return }
-        add(line[..<colon].lowercased(), Self.trimmed(line[line.index(after: colon)...]))
+        guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { return }
+        add(String(line[..<colon]), Self.trimmed(line[line.utf8.index(after: colon)...]))
     }
 
     mutating func add(_ name: String, _ value: String) { fields.append((name.lowercased(), value)) }
 
     private static func trimmed(_ text: Substring) -> String {
-        let isBlank = { (character: Character) in character == " " || character == "\t" }
-        guard let start = text.firstIndex(where: { !isBlank($0) }), let end = text.lastIndex(where: { !isBlank($0) })
+        let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        guard let start = text.utf8.firstIndex(where: { !isBlank($0) }),
+            let end = text.utf8.lastIndex(where: { !isBlank($0) })
         else { return "" }
         return String(text[start...end])
     }

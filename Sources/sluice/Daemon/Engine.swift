@@ -77,7 +77,8 @@ final class Engine: Sendable {
         }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
-            metadata: MetadataLoader(store: observed, journal: journal), writeback: writeback, link: link,
+            metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,
+            link: link,
             defaults: settings.defaults, options: settings.fileSystem, time: time, logger: logger)
         if settings.startsUnlisted { try Self.listRoot(journal) }
         let fileSystem = fileSystem

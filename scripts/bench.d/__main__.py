@@ -12,6 +12,7 @@ import cold_reads  # noqa: E402
 import durability  # noqa: E402
 import large_files  # noqa: E402
 import metadata  # noqa: E402
+import recorder  # noqa: E402
 from bench import Bench  # noqa: E402
 
 MIB = 1 << 20
@@ -19,6 +20,7 @@ GROUPS = {
     "large-files": large_files.measure,
     "cold-reads": cold_reads.measure,
     "metadata": metadata.measure,
+    "recorder": recorder.measure,
     "durability": durability.measure,
 }
 

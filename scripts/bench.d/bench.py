@@ -12,6 +12,7 @@ class Bench:
         self.peers = peers
         self.tables = []
         self.targets = []
+        self.notes = []
 
     def compare(self, title, subjects, rounds=0):
         """Rounds of all subjects in rotated order, `rounds` or more; each is a function that returns its seconds. Ratios to
@@ -30,7 +31,10 @@ class Bench:
         self.targets.append((f"{text}: {value:.2f}, at least {least}", value >= least))
 
     def limit(self, text, value, bound):
-        self.targets.append((f"{text}: {value:.0f}, under {bound}", value < bound))
+        self.targets.append((f"{text}: {value:.1f}, under {bound:.1f}", value < bound))
+
+    def note(self, text):
+        self.notes.append(text)
 
     def report(self):
         for title, rows in self.tables:
@@ -38,6 +42,9 @@ class Bench:
             base = rows[0][1]
             for name, seconds in rows:
                 print(f"  {name:<34} {seconds:8.3f} s   {base / seconds:6.2f} of {rows[0][0]}")
+        print()
+        for text in self.notes:
+            print(text)
         print()
         for text, is_met in self.targets:
             print(f"{'met    ' if is_met else 'NOT MET'}  {text}")

@@ -110,6 +110,13 @@ extension BlockChecksums {
         }
     }
 
+    /// The journal has lost them.
+    mutating func markUnsaved() {
+        for number in pages.keys where pages[number]?.blocks.contains(where: { $0.checksum != 0 }) == true {
+            pages[number]?.isUnsaved = true
+        }
+    }
+
     var isUnsaved: Bool { pages.values.contains(where: \.isUnsaved) }
 
     /// Pages with checksums that are not in the journal, and their bytes for it; from then on they count as saved.

@@ -44,7 +44,7 @@ extension CachedFile {
         }
     }
 
-    private func load(_ blocks: Range<Int64>, _ state: inout State) throws {
+    func load(_ blocks: Range<Int64>, _ state: inout State) throws {
         for page in state.checksums.missingPages(of: blocks) {
             state.checksums.load(page, try journal.read { try $0.checksums(of: inode, page: page) })
         }
@@ -76,7 +76,8 @@ extension CachedFile {
     }
 
     /// What is local of a range is missing from now on, durably, and that is told of. Then the range is made a hole:
-    /// what is written into a page that the disk cannot read would have to read it.
+    /// what is written into a page that the disk cannot read would have to read it. Not under programs that read past this
+    /// object: they would take the hole for zeros.
     private func giveUp(_ bytes: Range<Int64>, _ what: String, _ state: inout State) throws {
         guard let base = state.base else { return }
         logger.error(
@@ -88,6 +89,7 @@ extension CachedFile {
             try record(.absent(bytes), &state)
             state.losses += 1
             state.checksums.forget(bytes)
+            state.isWhollyChecked = false
             try system("syncing a range log") { () throws(Errno) in
                 if let end = state.log?.end { try state.log?.markSynced(before: end) }
             }
@@ -95,7 +97,7 @@ extension CachedFile {
         } catch {
             throw CacheError.corrupt("damaged bytes of inode \(inode) cannot be fetched again: \(error)")
         }
-        try? file.allocate(bytes, .punchHole)
+        if state.handover == nil { try? file.allocate(bytes, .punchHole) }
     }
 
     /// Of a file that was wholly local: not all of it shall be fetched again.
@@ -166,7 +168,7 @@ extension CachedFile {
                 let end = BlockChecksums.bytes(of: block, size: state.size).upperBound
                 return end <= range.upperBound && state.checksums.checksum(of: block) == nil
             }
-            return (state.isDirty ? blocks : [], state.size, state.rewrites)
+            return (state.isDirty && !state.isWatched ? blocks : [], state.size, state.rewrites)
         }
         for block in blocks {
             guard let checksum = file.blockChecksum(of: BlockChecksums.bytes(of: block, size: size)) else { continue }

@@ -146,7 +146,7 @@ extension Reconciler {
 
     private func plan(for number: InodeNumber, isUrgent: Bool) throws -> WritebackPlan {
         // Not inside the transaction: the journal's lock is the innermost.
-        let isOpen = cache.isOpenForWriting(number)
+        let isOpen = cache.hasWriters(number)
         guard var snapshot = try journal.read({ try $0.writebackSnapshot(of: number) }) else { return .nothing }
         snapshot.isOpenForWriting = isOpen
         return WritebackPlan(snapshot, isUrgent: isUrgent)

@@ -8,7 +8,8 @@ import SystemPackage
 ///
 /// A store reads a body twice, for the checksum and for sending; the digest is of the last whole reading. The file may
 /// change meanwhile. A body that is to be a moment of the file is told its version, and its last bytes are not given out
-/// if what was read may be of several; whoever sends parts compares versions when all of them are sent.
+/// if what was read may be of several; whoever sends parts compares versions when all of them are sent. Of a file that
+/// programs write past this process a version tells little: its body is read once before, and each time the same.
 final class UploadSource: ByteSource {
     /// A program wrote over what was being sent, or made the file shorter.
     struct Changed: Error {}
@@ -27,6 +28,8 @@ final class UploadSource: ByteSource {
         var isSecondReading = false
         var digest: String?
         var credited: Int64 = 0
+        /// The MD5 that each reading must have.
+        var confirmed: String?
         var damage: CacheError?
     }
 
@@ -54,12 +57,26 @@ final class UploadSource: ByteSource {
             if file.version.size < start + offset + Int64(buffer.count) { throw Changed() }
             throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
         }
-        if let version, offset + Int64(buffer.count) == count, file.version.rewrites != version.rewrites {
+        if let version, version.isExact, offset + Int64(buffer.count) == count,
+            file.version.rewrites != version.rewrites
+        {
             throw Changed()
         }
         file.learnChecksums(endingIn: start + offset..<start + offset + Int64(buffer.count))
-        let sent = state.withLock { $0.take(UnsafeRawBufferPointer(buffer), at: offset, of: count) }
+        let (sent, isSame) = state.withLock { state in
+            let sent = state.take(UnsafeRawBufferPointer(buffer), at: offset, of: count)
+            let isWhole = offset + Int64(buffer.count) == count
+            return (sent, !isWhole || state.confirmed == nil || state.confirmed == state.digest)
+        }
+        guard isSame else { throw Changed() }
         if sent > 0 { progress?.sent(sent) }
+    }
+
+    /// Reads the body once, if its version tells little.
+    func confirm() throws {
+        guard let version, !version.isExact else { return }
+        let digest = try Self.md5(of: file, range: start..<start + count)
+        state.withLock { $0.confirmed = digest }
     }
 
     private func readFile(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {

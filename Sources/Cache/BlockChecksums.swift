@@ -127,6 +127,13 @@ extension BlockChecksums {
         blocks.flatMap { block in (0..<8).map { UInt8(truncatingIfNeeded: block.checksum >> ($0 * 8)) } }
     }
 
+    /// The journal has lost them.
+    mutating func markUnsaved() {
+        for number in pages.keys where pages[number]?.blocks.contains(where: { $0.checksum != 0 }) == true {
+            pages[number]?.isUnsaved = true
+        }
+    }
+
     var isUnsaved: Bool { pages.values.contains(where: \.isUnsaved) }
 
     /// Pages with checksums that are not in the journal, and their bytes for it; from then on they count as saved.

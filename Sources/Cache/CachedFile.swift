@@ -52,6 +52,12 @@ public final class CachedFile: Sendable {
         var cuts: UInt64 = 0
         /// An earlier sync failed: bytes that were acknowledged may be gone from the disk.
         var syncError: Errno?
+        /// Every block was compared with its checksum since the process began; nothing has changed since.
+        var isWhollyChecked = false
+        /// Set as long as programs reach the data file past this object: see ``CachedFile/handOver(for:)``.
+        var handover: Handover?
+        /// Whether bytes may change without this object being told.
+        var isWatched: Bool { handover?.isForWriting ?? false }
     }
 
     init(
@@ -73,11 +79,19 @@ public final class CachedFile: Sendable {
 
     /// Size in bytes and time of the last change.
     public var status: (size: Int64, modified: Timestamp) {
-        state.withLock { ($0.size, $0.modified) }
+        state.withLock { state in
+            observe(&state)
+            return (state.size, state.modified)
+        }
     }
 
     /// When the bytes last changed, by the monotonic clock.
-    public var lastChange: Duration { state.withLock { $0.lastChange } }
+    public var lastChange: Duration {
+        state.withLock { state in
+            observe(&state)
+            return state.lastChange
+        }
+    }
 
     public var isDirty: Bool { state.withLock { $0.isDirty } }
 
@@ -85,7 +99,8 @@ public final class CachedFile: Sendable {
     /// no change comes between the two. `allocated`: bytes on the disk.
     func withEnd<Value>(allocated: Int64, _ commit: (FileEnd) throws -> Value) rethrows -> Value {
         try state.withLock { state in
-            try commit(
+            observe(&state)
+            return try commit(
                 FileEnd(
                     size: state.size, durableSize: state.isDirty ? min(state.size, state.durableSize) : state.size,
                     modified: state.modified, isDirty: state.isDirty, allocated: allocated,
@@ -105,6 +120,7 @@ extension CachedFile {
         at offset: Int64, count: Int, transfer: (_ descriptor: Int32, _ offset: Int64) throws(Errno) -> Int
     ) throws -> Int {
         let (isComplete, target, isRewrite) = try state.withLock { state in
+            observe(&state)
             // What lies between the end and a write behind it changes as well.
             let target = min(offset, state.size)..<offset + Int64(count)
             return (state.log == nil, target, try beginChange(of: target, &state))
@@ -128,6 +144,7 @@ extension CachedFile {
     /// Cuts or extends the file; what is added reads as zeros.
     public func truncate(to size: Int64) throws {
         try state.withLock { state in
+            observe(&state)
             // Nothing is left of the bytes that a failed sync may have lost.
             if size == 0 { state.syncError = nil }
             let end = min(size, state.size)..<Int64.max
@@ -148,6 +165,7 @@ extension CachedFile {
     /// Throws ``CacheError``.
     public func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws {
         try state.withLock { state in
+            observe(&state)
             let changed = min(state.size, allocation.zeroes ? range.lowerBound : state.size)..<Int64.max
             let isRewrite = try beginChange(of: changed, &state)
             defer { endChange(of: changed, isRewrite, &state) }
@@ -163,8 +181,11 @@ extension CachedFile {
     /// finds it after a crash.
     public func setModified(_ modified: Timestamp) throws {
         try state.withLock { state in
+            observe(&state)
             try system("setting the time of a data file") { () throws(Errno) in try file.setModified(modified) }
             state.modified = modified
+            if state.isWatched { state.written += 1 }
+            lookAgain(&state)
         }
     }
 
@@ -186,11 +207,12 @@ extension CachedFile {
         if isRewrite { state.rewrites += 1 }
         state.written += 1
         state.lastChange = time.monotonic
+        lookAgain(&state)
     }
 
     /// The first change of a file that is as in the bucket. What is there becomes durable before the journal says that it
     /// counts, and the journal before new bytes can reach the disk: else a power cut would leave these as the object's.
-    private func beginDirt(_ state: inout State) throws {
+    func beginDirt(_ state: inout State) throws {
         try makeLog(&state)
         try synchronize(&state)
         state.durableSize = state.size
@@ -198,6 +220,7 @@ extension CachedFile {
         try journal.write { try $0.markContentPending(inode) }
         try journal.synchronize()
         state.checksums = BlockChecksums(isStored: false)
+        state.isWhollyChecked = false
         state.isDirty = true
     }
 
@@ -287,7 +310,8 @@ extension CachedFile {
     /// any more, or `offset` is at the end or behind it (lseek(2)).
     public func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64 {
         let (size, missing) = state.withLock { state in
-            (state.size, state.log == nil ? [] : state.extents.missing(in: min(offset, state.size)..<state.size))
+            observe(&state)
+            return (state.size, state.log == nil ? [] : state.extents.missing(in: min(offset, state.size)..<state.size))
         }
         guard offset >= 0, offset < size else { throw .noSuchAddressOrDevice }
         switch goal {
@@ -350,6 +374,7 @@ extension CachedFile {
             }
             try commit()
             state.base = object
+            state.handover?.former = nil
         }
     }
 }
@@ -364,10 +389,17 @@ extension CachedFile {
         public var rewrites: UInt64
         /// Bytes.
         public var size: Int64
+        /// Whether later changes raise the numbers without fail. False while programs write past this object: then only
+        /// bytes that were read twice, and the same, are known to have been so at one moment, the one in between.
+        public var isExact = true
     }
 
     public var version: Version {
-        state.withLock { Version(changes: $0.changes, rewrites: $0.rewrites, size: $0.size) }
+        state.withLock { state in
+            observe(&state)
+            return Version(
+                changes: state.changes, rewrites: state.rewrites, size: state.size, isExact: !state.isWatched)
+        }
     }
 
     /// Reads up to the buffer's size of present bytes; less only at the end of the file.
@@ -376,12 +408,15 @@ extension CachedFile {
     }
 
     /// Ends an upload that put the bytes of `version` into the bucket as `object`: `commit` writes the journal, told
-    /// whether these still are the bytes of the file. No change of the bytes comes between the two.
+    /// whether these still are the bytes of the file. No change of the bytes comes between the two: of a file that
+    /// programs write past this object they count as current only when those are gone.
     public func finishUpload(
         of version: Version, as object: RemoteObject, commit: (_ isCurrent: Bool) throws -> Void
     ) throws {
         try state.withLock { state in
-            let isCurrent = state.changes == version.changes
+            observe(&state)
+            let isSame = state.changes == version.changes
+            let isCurrent = isSame && !state.isWatched
             let isPartial = state.log != nil && !state.extents.isComplete
             if isPartial {
                 // What is missing is in the new object at the same place: the log holds for either, whichever a crash leaves.
@@ -389,6 +424,9 @@ extension CachedFile {
             }
             try commit(isCurrent)
             state.base = object
+            state.handover?.sent = isSame ? state.changes : nil
+            let former = isSame ? formerOnce(state, as: object) : nil
+            state.handover?.former = former
             if !isCurrent && state.rewrites == version.rewrites {
                 try saveBaseChecksums(upTo: version.size, state)
             }
@@ -419,7 +457,10 @@ extension CachedFile {
     /// Makes the name and all bytes written before the call survive a power cut. A failure is remembered: what was
     /// acknowledged may be gone, and no later success may hide that.
     public func synchronize() throws(CacheError) {
-        let moment = state.withLock { SyncMoment(isNeeded: $0.isUnsynced || $0.syncError != nil, $0) }
+        let moment = state.withLock { state in
+            observe(&state)
+            return SyncMoment(isNeeded: state.isUnsynced || state.isWatched || state.syncError != nil, state)
+        }
         guard moment.isNeeded else { return }
         do throws(Errno) {
             if let errno = state.withLock({ $0.syncError }) { throw errno }
@@ -458,11 +499,19 @@ extension CachedFile {
     /// A sync of the file failed before it was closed and opened again.
     func resume(after syncError: Errno) { state.withLock { $0.syncError = syncError } }
 
+    /// Every block was compared with its checksum when the file was last open.
+    func resumeChecked() { state.withLock { $0.isWhollyChecked = !$0.isDirty && $0.extents.isComplete } }
+
     private func markSynced(before offset: Int64) throws(Errno) {
         try state.withLock { state throws(Errno) in try state.log?.markSynced(before: offset) }
     }
 
-    var isUnsynced: Bool { state.withLock { $0.isUnsynced } }
+    var isUnsynced: Bool {
+        state.withLock { state in
+            observe(&state)
+            return state.isUnsynced || state.isWatched && !isResting(state)
+        }
+    }
 
     /// Whether every byte became local and only the journal does not say so yet.
     var becameComplete: Bool {

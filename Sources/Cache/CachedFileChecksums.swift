@@ -47,7 +47,7 @@ extension CachedFile {
         }
     }
 
-    private func load(_ blocks: Range<Int64>, _ state: inout State) throws {
+    func load(_ blocks: Range<Int64>, _ state: inout State) throws {
         for page in state.checksums.missingPages(of: blocks) {
             state.checksums.load(page, try journal.read { try $0.checksums(of: inode, page: page) })
         }
@@ -79,7 +79,8 @@ extension CachedFile {
     }
 
     /// What is local of a range is missing from now on, durably, and that is told of. Then the range is made a hole:
-    /// what is written into a page that the disk cannot read would have to read it.
+    /// what is written into a page that the disk cannot read would have to read it. Not under programs that read past this
+    /// object: they would take the hole for zeros.
     private func giveUp(_ bytes: Range<Int64>, _ what: String, _ state: inout State) throws {
         guard let base = state.base else { return }
         logger.error(
@@ -91,6 +92,7 @@ extension CachedFile {
             try record(.absent(bytes), &state)
             state.losses += 1
             state.checksums.forget(bytes)
+            state.isWhollyChecked = false
             try system("syncing a range log") { () throws(Errno) in
                 if let end = state.log?.end { try state.log?.markSynced(before: end) }
             }
@@ -98,7 +100,7 @@ extension CachedFile {
         } catch {
             throw CacheError.corrupt("damaged bytes of inode \(inode) cannot be fetched again: \(error)")
         }
-        try? file.allocate(bytes, .punchHole)
+        if state.handover == nil { try? file.allocate(bytes, .punchHole) }
     }
 
     /// Of a file that was wholly local: not all of it shall be fetched again.
@@ -169,7 +171,7 @@ extension CachedFile {
 
     private func learnChecksums(_ pieces: [(bytes: Range<Int64>, checksum: UInt64)], since rewrites: UInt64) {
         state.withLock { state in
-            guard state.isDirty, state.rewrites == rewrites else { return }
+            guard state.isDirty, !state.isWatched, state.rewrites == rewrites else { return }
             for (bytes, checksum) in pieces {
                 let block = bytes.lowerBound / BlockChecksums.blockSize
                 if bytes == BlockChecksums.bytes(of: block, size: state.size) {
@@ -196,7 +198,7 @@ extension CachedFile {
         let block = bytes.lowerBound / BlockChecksums.blockSize
         return state.withLock { state in
             let isWhole = bytes == BlockChecksums.bytes(of: block, size: state.size)
-            guard isWhole, state.checksums.areChecked(block..<block + 1) else { return nil }
+            guard isWhole, !state.isWatched, state.checksums.areChecked(block..<block + 1) else { return nil }
             return state.checksums.checksum(of: block)
         }
     }

@@ -15,11 +15,14 @@ public final class FileCache: Sendable {
     let boot: BootIdentity
     let logger: Logger
     let table: Mutex<Table>
-    private let writers = OpenWriters()
+    let writers = OpenWriters()
     let removals: Removals
     let budget = SpaceBudget()
     /// Bytes of requests under way, admitted already.
     let expected = Atomic<Int64>(0)
+    /// When room was last looked for on behalf of writers that cannot be held back, and whether it was there.
+    let spare = Mutex<(at: Duration, isThere: Bool)?>(nil)
+    let writersGone = Mutex<(@Sendable (InodeNumber) -> Void)?>(nil)
 
     struct Table {
         struct Opened {
@@ -38,6 +41,13 @@ public final class FileCache: Sendable {
         var failed: [InodeNumber: Errno] = [:]
         /// When files were last opened, not journaled yet.
         var lastUsed: [InodeNumber: Timestamp] = [:]
+        /// Files whose handles are closed, but mappings of them may be stored into; each with a reference.
+        var lingering: Set<InodeNumber> = []
+        /// Files with changes that were not opened yet since the start: programs that outlived a former process of this boot
+        /// may write into them.
+        var suspects: Set<InodeNumber> = []
+        /// Closed files that are as in the bucket, all of whose blocks were compared since the process began.
+        var checked: Set<InodeNumber> = []
         /// Inodes without names whose rows and data are to go once they are closed.
         var doomed: Set<InodeNumber> = []
     }
@@ -89,12 +99,14 @@ extension FileCache {
             }
             let end = table.unsettled[number]
             let file = try open(inode, unsettled: end, syncError: table.failed[number])
+            if table.checked.contains(number) { file.resumeChecked() }
             table.unsettled[number] = nil
             table.failed[number] = nil
             table.open[number] = Table.Opened(file: file, references: 1)
             if forWriting { writers.add(number) }
             table.closedBytes -= end?.allocated ?? inode.localBytes
             table.lastUsed[number] = time.wall
+            lookForForeignWriters(file, &table)
             return file
         }
     }
@@ -145,13 +157,15 @@ extension FileCache {
         return open.filter { !$0.isComplete && $0.base?.key == key }.map(\.inode)
     }
 
-    /// Whether a program holds the file open for writing. May be asked inside of a journal transaction.
+    /// Whether a program holds the file open for writing, or mapped. May be asked inside of a journal transaction;
+    /// elsewhere ``hasWriters(_:)`` knows better.
     public func isOpenForWriting(_ number: InodeNumber) -> Bool { writers.contains(number) }
 
-    /// How long nothing was written to a file that a program holds open for writing; nil if none does.
+    /// How long nothing was written to a file into which programs write; zero if it is in the bucket all the same, nil if
+    /// nobody writes into it. As ``hasWriters(_:)``.
     public func quiet(_ number: InodeNumber) -> Duration? {
-        guard isOpenForWriting(number), let file = openFile(number) else { return nil }
-        return time.monotonic - file.lastChange
+        guard hasWriters(number), let file = openFile(number) else { return nil }
+        return file.isSentAsItIs ? .zero : time.monotonic - file.lastChange
     }
 
     /// Those that programs hold open for writing.

@@ -137,6 +137,7 @@ extension FileCache {
                 return bytes
             }
             guard let freed else { return nil }
+            table.checked.remove(number)
             table.closedBytes -= table.unsettled.removeValue(forKey: number)?.allocated ?? freed
             return freed
         }

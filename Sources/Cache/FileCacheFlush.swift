@@ -29,6 +29,7 @@ extension FileCache {
         func attempt(_ work: () throws -> Void) {
             do { try work() } catch { failure = failure ?? error }
         }
+        settleMappings()
         attempt { try closeIdle() }
         var unsynced = holdUnsynced()
         attempt { try synchronizeBytes(of: &unsynced) }
@@ -164,6 +165,7 @@ extension FileCache {
                 table.closedBytes -= table.unsettled[row.number]?.allocated ?? row.localBytes
                 table.unsettled[row.number] = nil
                 table.failed[row.number] = nil
+                table.checked.remove(row.number)
             }
         }
         try removeDiscarded(rows.map(\.number))

@@ -41,6 +41,7 @@ extension FileCache {
         for file in files {
             let end = file.withEnd(allocated: file.allocatedBytes) { $0 }
             try? file.saveChecksums()
+            rememberChecked(file, &table)
             table.open[file.inode] = nil
             table.closedBytes += end.allocated
             table.failed[file.inode] = end.syncError

@@ -96,7 +96,10 @@ extension FileCache {
             try log(transaction.record(reports))
             return unsettled
         }
-        table.withLock { $0.unsettled = unsettled }
+        table.withLock { table in
+            table.unsettled = unsettled
+            table.suspects = Set(unsettled.keys)
+        }
     }
 
     /// The next process may find the same boot, and takes the time from the data file then.

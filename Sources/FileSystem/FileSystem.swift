@@ -27,6 +27,7 @@ public final class FileSystem: FileSystemOperations {
     let time: any TimeSource
     let logger: Logger
     let space: SpaceQueue
+    let paths: OpenPaths
     let table = Mutex(Table())
     let forecast = Mutex(ReadForecast())
     private let kernel = Mutex<(any KernelCache)?>(nil)
@@ -60,17 +61,22 @@ public final class FileSystem: FileSystemOperations {
         self.options = options
         self.time = time
         self.logger = logger
+        paths = OpenPaths(cache: cache, logger: logger)
         let events = FullDiskEvents(cache: cache, limit: options.fullWait, time: time, logger: logger)
         space = SpaceQueue(
             limit: options.fullWait, time: time,
             surroundings: SpaceQueue.Surroundings(
                 progress: { writeback.lastProgress }, hurry: { writeback.hurry() }, refused: events.refused))
+        let delay = options.uploadDelay
+        cache.whenWritersAreGone { [weak writeback] in writeback?.schedule($0, after: delay) }
         try makeRoot(defaults)
     }
 
-    /// Where the kernel's caches are told of changes in the bucket; before, nobody is told.
-    public func attach(_ kernel: any KernelCache) {
+    /// Where the kernel's caches are told of changes in the bucket; before, nobody is told. `passthrough`: what moves bytes
+    /// past this process; nil: nothing does.
+    public func attach(_ kernel: any KernelCache, passthrough: (any KernelPassthrough)? = nil) {
         self.kernel.withLock { $0 = kernel }
+        paths.attach(passthrough)
     }
 
     /// What others changed; to be called under no lock.
@@ -197,15 +203,16 @@ extension FileSystem {
     /// An answer that gives the kernel a reference.
     func entry(_ inode: Inode) -> Entry {
         table.withLock { $0.references[inode.number, default: 0] += 1 }
-        return Entry(attributes: shown(inode), timeToLive: timeToLive)
+        return Entry(attributes: shown(settledSetID(inode)), timeToLive: timeToLive)
     }
 
     public func forget(_ inode: InodeNumber, count: UInt64) {
-        let isGone = table.withLock { table in
+        let (isKnown, isGone) = table.withLock { table in
             let left = (table.references[inode] ?? 0) - min(count, table.references[inode] ?? 0)
             table.references[inode] = left == 0 ? nil : left
-            return left == 0 && table.unlinked.remove(inode) != nil
+            return (left > 0, left == 0 && table.unlinked.remove(inode) != nil)
         }
+        if !isKnown { paths.forget(inode) }
         if isGone { cache.remove(inode) }
     }
 

@@ -7,7 +7,7 @@ import Transfer
 
 extension FileSystem {
     public func attributes(of number: InodeNumber) throws(Errno) -> (FileAttributes, timeToLive: Duration) {
-        (shown(try row(number)), timeToLive)
+        (shown(settledSetID(try row(number))), timeToLive)
     }
 
     public func setAttributes(
@@ -77,6 +77,20 @@ extension FileSystem {
     private func noticeSetID(of number: InodeNumber) {
         let files = table.withLock { $0.files.values.filter { $0.file.inode == number } }
         for file in files { file.mustDropSetID.store(true, ordering: .relaxed) }
+        paths.noteSetID(of: number)
+    }
+
+    /// Writes that go past this process take set-id bits away when they are seen: before anybody sees the bits again.
+    func settledSetID(_ inode: Inode) -> Inode {
+        guard inode.kind == .file, inode.permissions & 0o6000 != 0, paths.wasWritten(sinceSetIDOf: inode.number)
+        else { return inode }
+        do throws(Errno) {
+            try dropSetID(inode.number)
+            return try row(inode.number)
+        } catch {
+            paths.noteSetID(of: inode.number)
+            return inode
+        }
     }
 
     /// Objects exist whose metadata differ now; what is not in the bucket yet will carry them when it goes.

@@ -13,7 +13,8 @@ extension FileSystem {
         let inode = try makeInode(name, in: parent, kind: .file, permissions: permissions, caller: caller)
         let opened: OpenedFile
         do {
-            opened = try openFile(inode, mode, isNew: true)
+            let file = try acquire(inode, mode, isNew: true)
+            opened = try openHandle(file, inode, mode)
         } catch {
             // A call that failed has made nothing.
             try? unlink(name, in: parent)
@@ -45,21 +46,25 @@ extension FileSystem {
         case .pipe, .socket, .characterDevice, .blockDevice: throw .noSuchAddressOrDevice
         case .file: break
         }
-        let opened = try openFile(inode, mode)
-        if mode.contains(.write), inode.linkCount > 0, try wasDisplaced(number) {
-            release(opened.handle)
-            throw .staleNFSFileHandle
-        }
-        guard mode.contains(.truncate) else { return opened }
-        do {
-            let file = try handle(opened.handle).file
-            if file.status.size > 0 || !file.isDirty { try file.truncate(to: 0) }
-            try dropSetID(number)
+        let file = try acquire(inode, mode)
+        do throws(Errno) {
+            if mode.contains(.write), inode.linkCount > 0, try wasDisplaced(number) { throw .staleNFSFileHandle }
+            if mode.contains(.truncate) { try empty(file) }
         } catch {
-            release(opened.handle)
+            giveBack(file, mode)
+            throw error
+        }
+        return try openHandle(file, inode, mode)
+    }
+
+    /// O_TRUNC.
+    private func empty(_ file: CachedFile) throws(Errno) {
+        do {
+            if file.status.size > 0 || !file.isDirty { try file.truncate(to: 0) }
+        } catch {
             throw failure(error)
         }
-        return opened
+        try dropSetID(file.inode)
     }
 
     /// Whether somebody else's version took the file's name before it counted as open for writing: what is written now
@@ -68,14 +73,23 @@ extension FileSystem {
         try read { try $0.inode(number)?.linkCount == 0 }
     }
 
-    private func openFile(_ inode: Inode, _ mode: OpenMode, isNew: Bool = false) throws(Errno) -> OpenedFile {
-        let file: CachedFile
+    private func acquire(_ inode: Inode, _ mode: OpenMode, isNew: Bool = false) throws(Errno) -> CachedFile {
         let writes = mode.contains(.write)
         do {
-            file =
-                try isNew
+            return try isNew
                 ? cache.acquireNew(inode, forWriting: writes) : cache.acquire(inode.number, forWriting: writes)
         } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Takes over the reference to the file.
+    private func openHandle(_ file: CachedFile, _ inode: Inode, _ mode: OpenMode) throws(Errno) -> OpenedFile {
+        let path: OpenPaths.Choice
+        do {
+            path = try paths.open(file, mode, permissions: inode.permissions)
+        } catch {
+            giveBack(file, mode)
             throw failure(error)
         }
         let open = OpenFile(file: file, mode: mode, mustDropSetID: inode.permissions & 0o6000 != 0)
@@ -86,18 +100,24 @@ extension FileSystem {
         }
         if mode.contains(.read), !mode.contains(.truncate) { forecast.withLock { $0.opened(inode.number) } }
         // New bytes from the bucket come under a new inode number: the kernel's pages of this one stay true.
-        return OpenedFile(handle: handle, keepsKernelCache: true)
+        return OpenedFile(handle: handle, keepsKernelCache: path.keepsKernelCache, backing: path.backing)
     }
 
     public func release(_ handle: HandleNumber) {
         guard let open = table.withLock({ $0.files.removeValue(forKey: handle) }) else { return }
-        if open.mode.contains(.write) {
-            finishWriting(open.file)
-        } else {
-            cache.release(open.file)
-        }
+        if paths.wasWritten(sinceSetIDOf: open.file.inode) { try? dropSetID(open.file.inode) }
+        paths.close(open.file, open.mode)
+        giveBack(open.file, open.mode)
         fetcher.dropReadAhead(of: open.file.inode)
         fetcher.uncached.forget(open.file.inode)
+    }
+
+    private func giveBack(_ file: CachedFile, _ mode: OpenMode) {
+        if mode.contains(.write) {
+            finishWriting(file)
+        } else {
+            cache.release(file)
+        }
     }
 
     func handle(_ handle: HandleNumber) throws(Errno) -> OpenFile {

@@ -44,11 +44,20 @@ public struct OpenedFile: Equatable, Sendable {
     public var handle: HandleNumber
     /// The pages that the kernel holds of the inode are still true.
     public var keepsKernelCache: Bool
+    /// The kernel is to move its bytes by itself, to and from the data file of this number.
+    public var backing: BackingNumber?
 
-    public init(handle: HandleNumber, keepsKernelCache: Bool) {
+    public init(handle: HandleNumber, keepsKernelCache: Bool, backing: BackingNumber? = nil) {
         self.handle = handle
         self.keepsKernelCache = keepsKernelCache
+        self.backing = backing
     }
+}
+
+/// Under which the kernel knows a data file that it moves bytes to and from by itself.
+public struct BackingNumber: RawRepresentable, Hashable, Sendable {
+    public let rawValue: Int32
+    public init(rawValue: Int32) { self.rawValue = rawValue }
 }
 
 /// Bytes of a local file, to be spliced to the reader. Fewer than asked for only at the end of the file.
@@ -155,6 +164,16 @@ public protocol KernelCache: Sendable {
     func invalidate(_ inode: InodeNumber)
     /// A name in a directory.
     func invalidate(_ name: FileName, in directory: InodeNumber)
+}
+
+/// Moves bytes of open files between programs and data files without a request for each. Thread-safe; returns at once.
+public protocol KernelPassthrough: Sendable {
+    /// False if nothing can be registered anyway.
+    var isAvailable: Bool { get }
+    /// Makes an open data file known to the kernel; nil if that cannot be.
+    func register(_ descriptor: Int32) -> BackingNumber?
+    /// No handle is opened with it any more.
+    func unregister(_ backing: BackingNumber)
 }
 
 /// The file system as the kernel drives it: one method for each request, thread-safe, called on request threads.

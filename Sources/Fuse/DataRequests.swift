@@ -27,7 +27,13 @@ extension FuseSession {
         }
         switch result {
         case .success((let entry, let file)):
-            if !reply.created(entry, describe(file, from: information.pointee)) {
+            let isTaken =
+                if let backing = file.backing {
+                    reply.created(entry, file.handle, backing)
+                } else {
+                    reply.created(entry, describe(file, from: information.pointee))
+                }
+            if !isTaken {
                 operations.release(file.handle)
                 operations.forget(entry.attributes.inode, count: 1)
             }
@@ -43,7 +49,9 @@ extension FuseSession {
             request,
             send: { reply, result in
                 switch result {
-                case .success(let file): return reply.opened(self.describe(file, from: given.value))
+                case .success(let file):
+                    if let backing = file.backing { return reply.opened(file.handle, backing) }
+                    return reply.opened(self.describe(file, from: given.value))
                 case .failure(let errno): reply.fail(errno)
                 }
                 return false

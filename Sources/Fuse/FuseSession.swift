@@ -28,18 +28,21 @@ public final class FuseSession: Sendable {
     let parked = ParkedReplies()
     private let options: MountOptions
     private let kernelCache: FuseKernelCache
+    private let passthrough: FusePassthrough?
     private let state = Mutex(State())
 
-    /// `kernelCache` is the one that `operations` was given; the session makes it work.
+    /// `kernelCache` and `passthrough` are those that `operations` was given; the session makes them work.
     public init(
         operations: any FileSystemOperations,
         options: MountOptions,
         kernelCache: FuseKernelCache,
+        passthrough: FusePassthrough? = nil,
         logger: Logger
     ) {
         self.operations = operations
         self.options = options
         self.kernelCache = kernelCache
+        self.passthrough = passthrough
         self.logger = logger
     }
 
@@ -65,8 +68,12 @@ public final class FuseSession: Sendable {
         let session = try makeSession()
         do throws(FuseError) {
             try mount(session, at: mountPoint)
-            do { try InitExchange(session: session).perform() } catch { throw .handshake(error) }
+            let exchange = InitExchange(session: session, wantsPassthrough: passthrough != nil)
+            let isOffered: Bool
+            do { isOffered = try exchange.perform() } catch { throw .handshake(error) }
+            passthrough?.attach(session, isOffered: isOffered)
         } catch {
+            passthrough?.detach()
             fuse_session_unmount(session.raw)
             fuse_session_destroy(session.raw)
             throw error
@@ -106,6 +113,7 @@ public final class FuseSession: Sendable {
         }
         parked.abandonAll()
         let isQuiet = kernelCache.detach()
+        passthrough?.detach()
         fuse_session_unmount(session.raw)
         if isQuiet { fuse_session_destroy(session.raw) }
         return isStopped ? .stopped : .unmounted

@@ -64,10 +64,20 @@ struct RequestReply: ~Copyable {
         return fuse_reply_open(use(), &information) == 0
     }
 
+    /// With the number of a file whose bytes the kernel moves by itself.
+    consuming func opened(_ handle: HandleNumber, _ backing: BackingNumber) -> Bool {
+        sluice_fuse_reply_open_backed(use(), handle.rawValue, backing.rawValue) == 0
+    }
+
     consuming func created(_ entry: Entry, _ information: fuse_file_info) -> Bool {
         var parameters = fuse_entry_param(entry)
         var information = information
         return fuse_reply_create(use(), &parameters, &information) == 0
+    }
+
+    consuming func created(_ entry: Entry, _ handle: HandleNumber, _ backing: BackingNumber) -> Bool {
+        var parameters = fuse_entry_param(entry)
+        return sluice_fuse_reply_create_backed(use(), &parameters, handle.rawValue, backing.rawValue) == 0
     }
 
     consuming func written(_ count: Int) {

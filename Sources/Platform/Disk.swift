@@ -47,6 +47,9 @@ public protocol DiskFile: AnyObject, Sendable {
     func synchronize() throws(Errno)
     func status() throws(Errno) -> DiskFileStatus
     func setModified(_ time: Timestamp) throws(Errno)
+    /// Whether another open file or a mapping leads to it. Not to be asked while somebody may open it: for a moment that
+    /// would wait, or fail where it must not.
+    func isOpenElsewhere() throws(Errno) -> Bool
 }
 
 extension DiskFile {

@@ -65,6 +65,10 @@ public final class PosixDiskFile: DiskFile {
     public func setModified(_ time: Timestamp) throws(Errno) {
         _ = try systemCall { sluice_set_modified(descriptor, time.seconds, time.subsecondNanoseconds) }
     }
+
+    public func isOpenElsewhere() throws(Errno) -> Bool {
+        try systemCall { sluice_is_open_elsewhere(descriptor) } != 0
+    }
 }
 
 extension DiskFileStatus {

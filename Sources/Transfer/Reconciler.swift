@@ -137,7 +137,7 @@ extension Reconciler {
             case .detach: try await detach(number)
             case .put(let key, _), .copy(_, let key, _):
                 try await locks.withLock(key) { try await act(on: number, at: key, isUrgent: isUrgent, progress) }
-                if try isUrgent && wasSent(number, since: sequence) { return .isWritten }
+                if try wasSent(number, since: sequence) { return .isWritten }
             }
         }
         return .unsettled

@@ -62,16 +62,17 @@ extension Reconciler {
     ///
     /// If it has not changed since the first was read, they are. When somebody waits, what was only appended meanwhile
     /// is for the next upload; and of a file that was written over, they still are a moment if it has the same size now
-    /// and a second reading, in which it does not change, finds the bytes of each as they were sent.
+    /// and a second reading, in which it does not change, finds the bytes of each as they were sent. Where versions tell
+    /// little, the second reading has to do alone: each byte was the same at the moment between the two.
     private func holds(_ parts: [PartRecord], of upload: FileUpload, _ plan: PartPlan) throws -> Bool {
         let now = upload.file.version
-        if now == upload.version { return true }
+        let isExact = now.isExact && upload.version.isExact
+        if isExact && now == upload.version { return true }
         guard upload.isUrgent else { return false }
-        if now.rewrites == upload.version.rewrites { return true }
-        return now.size == upload.version.size
-            && parts.allSatisfy {
-                upload.file.holds($0, plan.range($0.part.number))
-            } && upload.file.version == now
+        if isExact && now.rewrites == upload.version.rewrites { return true }
+        guard isExact ? now.size == upload.version.size : now.size >= upload.version.size else { return false }
+        let isSame = parts.allSatisfy { upload.file.holds($0, plan.range($0.part.number)) }
+        return isSame && (!isExact || upload.file.version == now)
     }
 
     /// Whether the file is still to be at the key.

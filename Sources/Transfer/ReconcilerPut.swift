@@ -76,6 +76,7 @@ extension Reconciler {
     private func putWhole(_ upload: FileUpload, _ progress: UploadProgress) async throws {
         let version = upload.version
         let body = UploadSource(upload.file, range: 0..<version.size, of: version, progress: progress)
+        body.confirm()
         let etag: ETag
         do {
             etag = try await store.put(

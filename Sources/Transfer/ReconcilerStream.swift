@@ -34,7 +34,9 @@ extension Reconciler {
             try await sendFull(plan, record, of: file, progress)
         } catch let error as StoreError where error.kind == .noSuchUpload {
             return try forgetVanished(record, of: number) ? settings.singlePutLimit : .max
-        } catch let error as StoreError where error.kind == .localFault && file.version.rewrites != version.rewrites {
+        } catch let error as StoreError
+            where [.localFault, .corrupted].contains(error.kind) && file.version.rewrites != version.rewrites
+        {
             // It was cut, or written over, while it was read.
         }
         return max(version.size, plan.place(of: plan.fullCount + 1).upperBound - 1)

@@ -8,7 +8,8 @@ import SystemPackage
 ///
 /// A store reads a body twice, for the checksum and for sending; the fingerprint is of the last whole reading. The file may
 /// change meanwhile. A body that is to be a moment of the file is told its version, and its last bytes are not given out
-/// if what was read may be of several; whoever sends parts compares versions when all of them are sent.
+/// if what was read may be of several; whoever sends parts compares versions when all of them are sent. Of a file that
+/// programs write past this process a version tells little: its body is read once before, and each time the same.
 final class UploadSource: ByteSource {
     /// A program wrote over what was being sent, or made the file shorter.
     struct Changed: Error {}
@@ -34,6 +35,8 @@ final class UploadSource: ByteSource {
         var isSecondReading = false
         var fingerprint: Fingerprint?
         var credited: Int64 = 0
+        /// That each reading must have.
+        var confirmed: Fingerprint?
         var damage: CacheError?
     }
 
@@ -60,11 +63,20 @@ final class UploadSource: ByteSource {
             if file.version.size < start + offset + Int64(buffer.count) { throw Changed() }
             throw CacheError.corrupt("the data file of inode \(file.inode) is too short")
         }
-        if let version, offset + Int64(buffer.count) == count, file.version.rewrites != version.rewrites {
+        if let version, version.isExact, offset + Int64(buffer.count) == count,
+            file.version.rewrites != version.rewrites
+        {
             throw Changed()
         }
-        let sent = take(UnsafeRawBufferPointer(buffer), at: offset)
+        let sent = try take(UnsafeRawBufferPointer(buffer), at: offset)
         if sent > 0 { progress?.sent(sent) }
+    }
+
+    /// Reads the body once, if its version tells little.
+    func confirm() {
+        guard let version, !version.isExact else { return }
+        let fingerprint = file.fingerprint(of: start..<start + count)
+        state.withLock { $0.confirmed = fingerprint }
     }
 
     private func readFile(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
@@ -89,14 +101,15 @@ final class UploadSource: ByteSource {
 
     /// Takes bytes that were read; returns how many of them count as sent: those of a second reading, since the first is
     /// for the checksum.
-    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int64 {
-        state.withLock { state in
+    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws -> Int64 {
+        try state.withLock { state in
             guard offset == state.position, let reading = state.reading else { return 0 }
             reading.maker.update(bytes)
             state.position += Int64(bytes.count)
             if state.position == count {
                 state.fingerprint = reading.maker.finish()
                 state.reading = nil
+                if let confirmed = state.confirmed, confirmed != state.fingerprint { throw Changed() }
                 file.learnChecksums(reading.maker, since: reading.rewrites)
             }
             guard state.isSecondReading, state.position > state.credited else { return 0 }

@@ -56,6 +56,20 @@ import Testing
         #expect(InitExchange.amended([1, 2], offered: 1 << 28) == [1, 2])
     }
 
+    @Test func passthroughIsAgreedOnWhereItIsWantedAndOffered() {
+        let answer = [UInt8](repeating: 0, count: 80)
+        let offered: UInt64 = 1 << 30 | 1 << 37
+        let amended = InitExchange.amended(answer, offered: offered, wantsPassthrough: true)
+        // flags, flags2 and max_stack_depth of fuse_init_out.
+        #expect(amended[31] == 1 << 6 && amended[48] == 1 << 5 && amended[52] == 1)
+        #expect(amended.count { $0 != 0 } == 3)
+        #expect(InitExchange.amended(answer, offered: offered) == answer)
+        #expect(InitExchange.amended(answer, offered: 1 << 37, wantsPassthrough: true) == answer)
+        // A kernel that is too old to be told more.
+        let short = [UInt8](repeating: 0, count: 40)
+        #expect(InitExchange.amended(short, offered: offered, wantsPassthrough: true) == short)
+    }
+
     @Test func optionsAreEscaped() {
         let options = MountOptions(source: "s3://b/a,b\\c", allowOther: true, readOnly: true)
         #expect(options.arguments.first == "fsname=s3://b/a\\,b\\\\c")

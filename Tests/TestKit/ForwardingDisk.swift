@@ -47,4 +47,5 @@ extension ForwardingFile {
     public func synchronize() throws(Errno) { try base.synchronize() }
     public func status() throws(Errno) -> DiskFileStatus { try base.status() }
     public func setModified(_ time: Timestamp) throws(Errno) { try base.setModified(time) }
+    public func isOpenElsewhere() throws(Errno) -> Bool { try base.isOpenElsewhere() }
 }

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static sluice_log_function log_function;
@@ -57,6 +60,77 @@ void *sluice_fuse_thread_buffer(size_t size) {
     buffer->memory = memory;
     buffer->size = size;
     return memory;
+}
+
+// What headers of kernels before 6.9 lack (include/uapi/linux/fuse.h).
+struct backed_open_out {
+    uint64_t handle;
+    uint32_t open_flags;
+    int32_t backing;
+};
+
+struct backing_map {
+    int32_t descriptor;
+    uint32_t flags;
+    uint64_t padding;
+};
+
+#define OPEN_PASSTHROUGH (1u << 7)
+#define BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+static void split_seconds(double value, uint64_t *seconds, uint32_t *nanoseconds) {
+    double whole;
+    *nanoseconds = (uint32_t)(modf(value < 0 ? 0 : value, &whole) * 1e9);
+    *seconds = (uint64_t)whole;
+}
+
+static struct fuse_entry_out entry_out(const struct fuse_entry_param *entry) {
+    const struct stat *attributes = &entry->attr;
+    struct fuse_entry_out out = {.nodeid = entry->ino, .generation = entry->generation};
+    split_seconds(entry->entry_timeout, &out.entry_valid, &out.entry_valid_nsec);
+    split_seconds(entry->attr_timeout, &out.attr_valid, &out.attr_valid_nsec);
+    out.attr.ino = attributes->st_ino;
+    out.attr.size = (uint64_t)attributes->st_size;
+    out.attr.blocks = (uint64_t)attributes->st_blocks;
+    out.attr.atime = (uint64_t)attributes->st_atim.tv_sec;
+    out.attr.mtime = (uint64_t)attributes->st_mtim.tv_sec;
+    out.attr.ctime = (uint64_t)attributes->st_ctim.tv_sec;
+    out.attr.atimensec = (uint32_t)attributes->st_atim.tv_nsec;
+    out.attr.mtimensec = (uint32_t)attributes->st_mtim.tv_nsec;
+    out.attr.ctimensec = (uint32_t)attributes->st_ctim.tv_nsec;
+    out.attr.mode = attributes->st_mode;
+    out.attr.nlink = (uint32_t)attributes->st_nlink;
+    out.attr.uid = attributes->st_uid;
+    out.attr.gid = attributes->st_gid;
+    out.attr.rdev = (uint32_t)attributes->st_rdev;
+    out.attr.blksize = (uint32_t)attributes->st_blksize;
+    return out;
+}
+
+int sluice_fuse_reply_open_backed(fuse_req_t request, uint64_t handle, int32_t backing) {
+    struct backed_open_out out = {.handle = handle, .open_flags = OPEN_PASSTHROUGH, .backing = backing};
+    struct iovec part = {&out, sizeof out};
+    return fuse_reply_iov(request, &part, 1);
+}
+
+int sluice_fuse_reply_create_backed(
+    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int32_t backing) {
+    struct fuse_entry_out name = entry_out(entry);
+    struct backed_open_out out = {.handle = handle, .open_flags = OPEN_PASSTHROUGH, .backing = backing};
+    struct iovec parts[] = {{&name, sizeof name}, {&out, sizeof out}};
+    return fuse_reply_iov(request, parts, 2);
+}
+
+int sluice_fuse_backing_open(int device, int descriptor) {
+    struct backing_map map = {.descriptor = descriptor};
+    int backing = ioctl(device, BACKING_OPEN, &map);
+    return backing >= 0 ? backing : -errno;
+}
+
+int sluice_fuse_backing_close(int device, int32_t backing) {
+    uint32_t number = (uint32_t)backing;
+    return ioctl(device, BACKING_CLOSE, &number) == 0 ? 0 : -errno;
 }
 
 int sluice_o_direct(void) { return O_DIRECT; }

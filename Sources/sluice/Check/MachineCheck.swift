@@ -17,10 +17,15 @@ struct MachineCheck {
     private func checkFuse(_ report: inout CheckReport) {
         do {
             try FuseSession.checkSystem(MountOptions(source: identity, allowOther: settings.allowsOthers))
-            report.add(.good, "FUSE: libfuse \(FuseSession.libraryVersion)")
+            report.add(.good, "FUSE: libfuse \(FuseSession.libraryVersion), \(passthrough)")
         } catch {
             report.add(.bad, "FUSE: \(error)")
         }
+    }
+
+    private var passthrough: String {
+        guard settings.usesPassthrough else { return "no passthrough: passthrough = false" }
+        return FusePassthrough.foreseeableObstacle.map { "no passthrough: \($0)" } ?? "passthrough"
     }
 
     private func checkStateDirectory(_ report: inout CheckReport) {

@@ -31,6 +31,9 @@ struct Settings: Equatable, Sendable {
     /// A mistyped bucket is told at once, unless the machine must work before it has ever had a network.
     var mountsOffline = false
 
+    /// Local speed where kernel and rights allow it.
+    var usesPassthrough = true
+
     var endpointURL: String?
     var region: String?
     var profile: String?
@@ -66,6 +69,7 @@ extension Settings {
         case "network_timeout": networkTimeout = try Self.duration(value, 1...3600)
         case "stop_timeout": stopTimeout = try Self.duration(value, 0...3600)
         case "mount_offline": mountsOffline = try Self.flag(value)
+        case "passthrough": usesPassthrough = try Self.flag(value)
         case "metadata": metadata = try Self.policy(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
         case "full_wait": fullWait = try Self.duration(value, 0...86400)

@@ -45,6 +45,14 @@ struct StatusReport: Codable, Equatable, Sendable {
         var reason: String
     }
 
+    /// Whether the kernel may move bytes of files by itself.
+    struct Passthrough: Codable, Equatable, Sendable {
+        /// `on` or `off`.
+        var state: String
+        /// Why it is off; null if it is on.
+        var reason: String?
+    }
+
     struct Rates: Codable, Equatable, Sendable {
         var uploadBytesPerSecond: Double
         var downloadBytesPerSecond: Double
@@ -64,6 +72,8 @@ struct StatusReport: Codable, Equatable, Sendable {
     var rates: Rates
     /// Absent while nobody waits.
     var waiting: Waiting?
+    /// Absent from older daemons.
+    var passthrough: Passthrough?
 }
 
 // MARK: For people
@@ -81,6 +91,7 @@ extension StatusReport {
                 + " bucket, limit \(Units.text(bytes: cache.limitBytes))",
             "  rates     \(rate(rates.uploadBytesPerSecond)) up, \(rate(rates.downloadBytesPerSecond)) down",
         ]
+        if let reason = passthrough?.reason { lines.append("  requests  all bytes go through the daemon: \(reason)") }
         if let waiting {
             lines.append(
                 "  waiting   \(waiting.writers) writers for space, \(Int(waiting.seconds)) s: \(waiting.reason)")

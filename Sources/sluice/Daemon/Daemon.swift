@@ -147,12 +147,14 @@ struct Daemon: Sendable {
         // What may fail for want of rights or space comes before the mount.
         let log = Launcher.isDaemon(environment) ? try DaemonLog(in: statePath) : nil
         let kernelCache = FuseKernelCache(logger: logger)
-        engine.fileSystem.attach(kernelCache)
+        let passthrough = settings.usesPassthrough ? FusePassthrough(logger: logger) : nil
+        engine.fileSystem.attach(kernelCache, passthrough: passthrough)
         let session = FuseSession(
-            operations: engine.fileSystem, options: options, kernelCache: kernelCache, logger: logger)
+            operations: engine.fileSystem, options: options, kernelCache: kernelCache, passthrough: passthrough,
+            logger: logger)
         let control = EngineControl(
             engine: engine, source: options.source, mountPoint: mountPoint, stateDirectory: statePath,
-            warnings: warnings,
+            warnings: warnings, passthrough: passthrough,
             onEnd: {
                 logger.notice("ending", metadata: ["reason": "sluice unmount"])
                 session.stop()

@@ -1,5 +1,6 @@
 import Cache
 import Foundation
+import Fuse
 import Platform
 import Transfer
 
@@ -13,6 +14,8 @@ struct EngineControl: MountControl {
     let stateDirectory: String
     /// Of the way to the bucket; those of the store itself come with its use.
     let warnings: [String]
+    /// Nil: it is switched off.
+    let passthrough: FusePassthrough?
     /// Ends the mount; returns at once.
     let onEnd: @Sendable () -> Void
 
@@ -40,7 +43,13 @@ struct EngineControl: MountControl {
             waiting: try engine.fileSystem.waiting.map {
                 StatusReport.Waiting(
                     writers: $0.writers, seconds: $0.longest / .seconds(1), reason: $0.reason.rawValue)
-            })
+            },
+            passthrough: passthroughStatus)
+    }
+
+    private var passthroughStatus: StatusReport.Passthrough {
+        let obstacle = passthrough.map(\.obstacle) ?? "passthrough = false"
+        return StatusReport.Passthrough(state: obstacle == nil ? "on" : "off", reason: obstacle)
     }
 
     func drain(_ path: String) async throws {

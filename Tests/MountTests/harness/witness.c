@@ -119,7 +119,8 @@ int close(int descriptor) {
 static int64_t place(int descriptor) {
     struct stat status;
     int flags = (int)syscall(SYS_fcntl, descriptor, F_GETFL);
-    if (flags & O_APPEND) return syscall(SYS_fstat, descriptor, &status) == 0 ? (int64_t)status.st_size : -1;
+    if (flags & O_APPEND && syscall(SYS_fstat, descriptor, &status) == 0) return (int64_t)status.st_size;
+    // Where the daemon is dead and writes go past it, whoever appends alone is at the end.
     return syscall(SYS_lseek, descriptor, 0, SEEK_CUR);
 }
 

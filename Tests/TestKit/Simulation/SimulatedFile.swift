@@ -45,6 +45,9 @@ final class SimulatedFile: DiskFile {
         try change { () throws(Errno) in try bytes.file.setModified(time) }
     }
 
+    /// A program that outlives the daemon is not simulated.
+    func isOpenElsewhere() throws(Errno) -> Bool { false }
+
     private func change(_ body: () throws(Errno) -> Void) throws(Errno) {
         try disk.perform(epoch: epoch) { state throws(Errno) in
             try state.step()

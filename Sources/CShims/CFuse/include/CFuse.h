@@ -62,6 +62,16 @@ static inline int sluice_fuse_reply_copy(fuse_req_t request, int descriptor, off
     return fuse_reply_buf(request, buffer, done);
 }
 
+// Answers OPEN and CREATE with the number of a file of which the kernel moves the bytes by itself (FOPEN_PASSTHROUGH): libfuse
+// knows that from 3.17 on. Return 0, or -errno if the kernel has given the request up.
+int sluice_fuse_reply_open_backed(fuse_req_t request, uint64_t handle, int32_t backing);
+int sluice_fuse_reply_create_backed(
+    fuse_req_t request, const struct fuse_entry_param *entry, uint64_t handle, int32_t backing);
+
+// FUSE_DEV_IOC_BACKING_OPEN and FUSE_DEV_IOC_BACKING_CLOSE on the FUSE device: a number over 0, or -errno; 0, or -errno.
+int sluice_fuse_backing_open(int device, int descriptor);
+int sluice_fuse_backing_close(int device, int32_t backing);
+
 // Its value differs between architectures, and Swift does not see it.
 int sluice_o_direct(void);
 

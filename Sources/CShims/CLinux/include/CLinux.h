@@ -81,6 +81,10 @@ int sluice_rename(const char *from, const char *to, unsigned int flags);
 // dup3(2) with O_CLOEXEC.
 int sluice_duplicate(int descriptor, int place);
 
+// Whether another open file description than this one, or a mapping made of one, leads to the file; -1 and errno where that
+// cannot be told. Asks for a write lease (fcntl(2), F_SETLEASE), which the kernel gives to who has a file for himself.
+int sluice_is_open_elsewhere(int descriptor);
+
 // Names the calling thread; at most 15 bytes.
 void sluice_name_thread(const char *name);
 

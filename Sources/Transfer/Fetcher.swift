@@ -22,6 +22,7 @@ public final class Fetcher: Sendable {
     private let isOnline: @Sendable () -> Bool
     private let logger: Logger
     private let state = Mutex(State())
+    private let successor = Mutex<Successor?>(nil)
     /// For bytes that find no room on the disk.
     public let uncached: UncachedReader
 
@@ -60,6 +61,13 @@ public final class Fetcher: Sendable {
             ahead.removeAll(where: isDue)
         }
     }
+
+    /// Whether what is at the key of an object now is what an upload of an inode made in its place, the outcome of which is
+    /// not journaled yet.
+    public typealias Successor = @Sendable (_ info: ObjectInfo, _ of: RemoteObject, _ inode: InodeNumber) -> Bool
+
+    /// `isSuccessor` is asked when an object is gone that a file stands on.
+    public func takeSuccessors(_ isSuccessor: @escaping Successor) { successor.withLock { $0 = isSuccessor } }
 
     /// - Parameters:
     ///   - concurrency: requests under way at once.
@@ -228,21 +236,40 @@ extension Fetcher {
                 if file.base?.etag == base.etag { return nil }
             } catch {
                 if error.kind == .corrupted { distrust(file, request.range, of: base) }
-                guard file.base(after: error, of: base) != nil else { return error }
+                if file.base(after: error, of: base) != nil { continue }
+                return await fetchFromSuccessor(of: base, request, file, error)
             }
         }
     }
 
-    private func get(_ request: Request, _ file: CachedFile, _ base: RemoteObject) async throws(StoreError) {
+    /// An upload of this machine may have taken the place of the object before it was journaled: what is missing here is the
+    /// same in both.
+    private func fetchFromSuccessor(
+        of base: RemoteObject, _ request: Request, _ file: CachedFile, _ failure: StoreError
+    ) async -> StoreError? {
+        guard failure.isOutdated, let isSuccessor = successor.withLock({ $0 }) else { return failure }
+        do {
+            try await get(request, file, base) { isSuccessor($0, base, file.inode) }
+            return nil
+        } catch {
+            return failure
+        }
+    }
+
+    /// `isSuccessor`: what is asked for is not `base`, but what took its place.
+    private func get(
+        _ request: Request, _ file: CachedFile, _ base: RemoteObject,
+        isSuccessor: (@Sendable (ObjectInfo) -> Bool)? = nil
+    ) async throws(StoreError) {
         let sink = FillSink(
-            file: file, base: base,
+            file: file, base: base, isExpected: isSuccessor ?? { $0.size == base.size },
             listener: FillSink.Listener(
                 arrived: { [self] in arrived($0, $1, request.inode) },
                 filled: { [self] in answerReaders(of: request.inode) }))
         // Asked for as a whole, an object comes with the checksum that its store keeps.
         let range = request.range == 0..<base.size ? nil : request.range
         do {
-            _ = try await store.get(base.key, range: range, ifMatch: base.etag, into: sink)
+            _ = try await store.get(base.key, range: range, ifMatch: isSuccessor == nil ? base.etag : nil, into: sink)
         } catch {
             try? sink.flush()
             throw error

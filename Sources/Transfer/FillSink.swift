@@ -19,20 +19,25 @@ final class FillSink: ByteSink, @unchecked Sendable {
 
     private let file: CachedFile
     private let base: RemoteObject
+    private let isExpected: @Sendable (ObjectInfo) -> Bool
     private let listener: Listener
     private var gathered: [UInt8] = []
     /// Of the first gathered byte.
     private var start: Int64 = 0
 
-    init(file: CachedFile, base: RemoteObject, listener: Listener) {
+    /// `isExpected`: whether an answer is about the bytes that are to be had. One version has one size: a store that tells
+    /// two is not believed.
+    init(
+        file: CachedFile, base: RemoteObject, isExpected: @escaping @Sendable (ObjectInfo) -> Bool, listener: Listener
+    ) {
         self.file = file
         self.base = base
+        self.isExpected = isExpected
         self.listener = listener
     }
 
-    /// One version has one size: a store that tells two is not believed.
     func begin(_ info: ObjectInfo) throws {
-        guard info.size == base.size else {
+        guard isExpected(info) else {
             throw StoreError(.badAnswer, message: "the store tells \(info.size) bytes of what had \(base.size)")
         }
     }

@@ -27,6 +27,14 @@ extension Reconciler {
     }
 }
 
+extension Reconciler {
+    /// Whether an object is what an upload, whose outcome is not journaled, made in the place of one that a file stands on.
+    func isSuccessor(_ info: ObjectInfo, of base: RemoteObject, for number: InodeNumber) -> Bool {
+        // A journal that cannot be read fails elsewhere.
+        (try? journal.read { try $0.inode(number)?.remote == base && $0.isOurs(info, for: number) }) ?? false
+    }
+}
+
 extension JournalTransaction {
     /// Whether an upload of this inode made the object.
     fileprivate func isOurs(_ info: ObjectInfo, for number: InodeNumber) throws -> Bool {

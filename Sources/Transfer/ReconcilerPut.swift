@@ -51,11 +51,13 @@ extension Reconciler {
     ) throws -> FileUpload? {
         let version = file.version
         let modified = file.status.modified
+        // Before the sync: what is written meanwhile may make the file whole and be lost all the same.
+        let hasAllBytes = file.hasAllBytes
         // After a power cut this machine must not have less than it sent.
         try cache.makeDurable(file)
         let token = makeToken()
         let attempt = try journal.write {
-            try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: file.hasAllBytes)
+            try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: hasAllBytes)
         }
         guard let attempt else { return nil }
         var attributes = attempt.attributes

@@ -264,6 +264,11 @@ extension Writeback {
         } while seen < enough && state.withLock { !$0.running.isEmpty }
     }
 
+    /// See ``Fetcher/takeSuccessors(_:)``.
+    public func isSuccessor(_ info: ObjectInfo, of base: RemoteObject, for inode: InodeNumber) -> Bool {
+        reconciler.isSuccessor(info, of: base, for: inode)
+    }
+
     /// When bytes last reached the bucket, or something there was brought up, by the monotonic clock.
     public var lastProgress: Duration { state.withLock { $0.advance.last } }
 

@@ -81,6 +81,29 @@ import Testing
         return Array(buffer.prefix(count))
     }
 
+    /// An upload of this machine took effect and its answer was lost: the object has what is missing here, at its place.
+    @Test(arguments: [true, false])
+    func whatIsMissingComesFromTheObjectThatTookThePlace(isOurs: Bool) async throws {
+        let file = try makeFile()
+        var after = content
+        after[5] ^= 1
+        bucket.set(ObjectKey("a"), after, metadata: ["sluice-upload": isOurs ? "ours" : "theirs"])
+        try machine.journal.write { transaction in
+            var inode = try #require(try transaction.inode(file.inode))
+            inode.attempt = Inode.Attempt(key: ObjectKey("a"), token: "ours")
+            try transaction.update(inode)
+        }
+        let reconciler = Reconciler(
+            store: store, cache: machine.cache,
+            settings: Reconciler.Settings(host: "robot", defaults: LocalMachine.defaults), time: SystemTime(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), materialize: { _, _ in },
+            onChange: { _ in })
+        machine.fetcher.takeSuccessors { reconciler.isSuccessor($0, of: $1, for: $2) }
+        let error = await read(file, 9_000_000..<9_000_100)
+        #expect(error?.kind == (isOurs ? nil : .preconditionFailed))
+        if isOurs { #expect(try bytes(file, 9_000_000..<9_000_100) == Array(content[9_000_000..<9_000_100])) }
+    }
+
     @Test func bytesArriveWhereTheyBelong() async throws {
         let file = try makeFile()
         #expect(await read(file, 9_000_000..<9_000_100) == nil)

@@ -64,6 +64,8 @@ final class World: Sendable {
             store: observed, cache: cache, link: link, configuration: configuration,
             time: time, logger: logger, materialize: { try await fetcher.materialize($0, $1) }, onChange: changes.report
         )
+        let writeback = writeback
+        fetcher.takeSuccessors { writeback.isSuccessor($0, of: $1, for: $2) }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,

@@ -65,7 +65,7 @@ final class World: Sendable {
             time: time, logger: logger, materialize: { try await fetcher.materialize($0, $1) }, onChange: changes.report
         )
         let writeback = writeback
-        fetcher.takeSuccessors { writeback.isSuccessor($0, of: $1, for: $2) }
+        fetcher.takeSuccessors { [weak writeback] in writeback?.isSuccessor($0, of: $1, for: $2) ?? false }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
             metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,

@@ -72,7 +72,7 @@ final class Engine: Sendable {
             store: observed, cache: cache, link: link, configuration: settings.writeback, time: time, logger: logger,
             materialize: { try await fetcher.materialize($0, $1) }, onChange: changes.report)
         self.writeback = writeback
-        fetcher.takeSuccessors { writeback.isSuccessor($0, of: $1, for: $2) }
+        fetcher.takeSuccessors { [weak writeback] in writeback?.isSuccessor($0, of: $1, for: $2) ?? false }
         flusher = Flusher(cache: cache, interval: settings.flushInterval, logger: logger) {
             writeback.lookAtOpenFiles()
         }

@@ -34,7 +34,7 @@ def writes(bench, weed):
         for sync, least in ((False, 0.3), (True, 0.5)):
             subjects = [("the disk", writer(bench, plain, sync)), ("sluice", writer(bench, mount.path, sync))]
             if bench.peers:
-                subjects += [(peer.name, peer.around(writer, bench, sync)) for peer in make_peers(bench, weed)]
+                subjects += [(peer.name, peer.around(lambda path, sync=sync: writer(bench, path, sync))) for peer in make_peers(bench, weed)]
             what = "to close" + (", with fsync" if sync else "")
             ratios = bench.compare(f"write {bench.size // MIB} MiB in writes of 1 MiB, {what}", subjects)
             bench.target(f"write {what}, of the same disk", ratios["sluice"], least)

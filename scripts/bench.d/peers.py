@@ -19,14 +19,14 @@ class Peer:
         self.weed = weed
         self.endpoint = endpoint or weed.endpoint
 
-    def around(self, make, *arguments):
+    def around(self, make):
         bucket_name = f"bench-{self.name}"
 
         def measure():
             client = servers.client(self.weed.endpoint)
             if bucket_name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
                 client.create_bucket(Bucket=bucket_name)
-            return self.mounted(bucket_name, lambda path: make(path, *arguments)())
+            return self.mounted(bucket_name, lambda path: make(path)())
 
         return measure
 

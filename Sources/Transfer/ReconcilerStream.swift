@@ -26,7 +26,10 @@ extension Reconciler {
         // After a power cut this machine must not have less than it sent.
         try cache.makeDurable(file)
         let end = try file.contiguousEnd
-        guard end > settings.singlePutLimit else { return version.size }
+        // An upload without a part would be left open by a file that is closed as it was sent.
+        guard end > settings.singlePutLimit, end - (file.base?.size ?? 0) >= settings.partSize else {
+            return version.size
+        }
         guard let record = try await growingUpload(of: file, to: key),
             let plan = PartPlan(size: end, partSize: record.partSize, limits: store.multipartLimits)
         else { return .max }

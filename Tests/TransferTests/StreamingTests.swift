@@ -145,6 +145,7 @@ import Testing
         #expect(bucket.bytes(ObjectKey("log"))?.count == 30 && bucket.openUploads == 0)
         try append(1, to: "log")
         #expect(try await machine.reconcile("log") == .grows(31))
+        #expect(bucket.openUploads == 0, "no part is full behind what is in the bucket")
         machine.close("log")
         try await drain()
     }

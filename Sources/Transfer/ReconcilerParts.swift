@@ -42,15 +42,7 @@ extension Reconciler {
     private func finish(
         _ multipart: Multipart, of upload: FileUpload, _ parts: [PartRecord], etag: ETag
     ) async throws {
-        let info = try await store.head(upload.key)
-        guard info.size == upload.version.size,
-            PosixMetadata(decoding: info.metadata).uploadToken == multipart.record.token
-        else {
-            throw StoreError(
-                .corrupted,
-                message: "the store holds \(info.size) bytes of \(upload.version.size) that were sent"
-            )
-        }
+        let info = try await verify(upload, made: multipart.record.token)
         guard Self.isMade(etag, of: parts) else {
             throw StoreError(.corrupted, message: "the ETag of the whole (\(etag)) is not that of its parts")
         }

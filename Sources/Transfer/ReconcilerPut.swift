@@ -93,15 +93,15 @@ extension Reconciler {
             return try await recover(from: error, upload)
         }
         body.finish()
-        if etag.md5Hex == nil { try await verify(upload, etag: etag) }
+        if etag.md5Hex == nil { try await verify(upload, made: upload.token) }
         try finish(upload, as: RemoteObject(key: upload.key, etag: etag, size: upload.version.size))
     }
 
-    /// For ETags that cannot be the MD5 of the bytes: asks what the store has.
+    /// For ETags that cannot be the MD5 of the bytes: asks what the store has, which must carry the token.
     @discardableResult
-    func verify(_ upload: FileUpload, etag: ETag) async throws -> ObjectInfo {
+    func verify(_ upload: FileUpload, made token: String) async throws -> ObjectInfo {
         let info = try await store.head(upload.key)
-        guard info.size == upload.version.size, PosixMetadata(decoding: info.metadata).uploadToken == upload.token
+        guard info.size == upload.version.size, PosixMetadata(decoding: info.metadata).uploadToken == token
         else {
             throw StoreError(
                 .corrupted,

@@ -462,20 +462,51 @@ extension CachedFile {
             return SyncMoment(isNeeded: state.isUnsynced || state.isWatched || state.syncError != nil, state)
         }
         guard moment.isNeeded else { return }
-        do throws(Errno) {
-            if let errno = state.withLock({ $0.syncError }) { throw errno }
+        try rememberingFailure { () throws(Errno) in
             try state.withLock { state throws(Errno) in try synchronizeName(of: &state) }
+            try writeBack(moment.appended)
             try file.synchronize()
             if let logEnd = moment.logEnd { try markSynced(before: logEnd) }
-        } catch {
-            state.withLock { $0.syncError = error }
-            throw .system(error, during: "syncing a data file")
         }
         state.withLock { state in
             // Only now: another caller must not take a sync that is still under way for done.
             state.synced = max(state.synced, moment.written)
             // One that was cut meanwhile may be shorter.
             if state.cuts == moment.cuts { state.durableSize = max(state.durableSize, moment.size) }
+        }
+    }
+
+    /// Brings what was appended to the disk, ahead of a sync of the whole disk. Fails as ``synchronize()`` does.
+    func writeBack() throws(CacheError) {
+        let appended = state.withLock { state in
+            observe(&state)
+            return SyncMoment(isNeeded: true, state).appended
+        }
+        try rememberingFailure { () throws(Errno) in try writeBack(appended) }
+    }
+
+    /// Bytes that are brought to the disk at once. While ext4 finds room for what was written, programs that append wait:
+    /// for all that comes within a `flush_interval` that is longer than a frame of a camera may take, for one of its
+    /// extents (8 MiB) it is not.
+    private static let pieceSize: Int64 = 4 << 20
+    /// A file can be made endless without a byte of it.
+    private static let pieceLimit: Int64 = 1024
+
+    /// Piece by piece; the last one is left to the sync.
+    private func writeBack(_ range: Range<Int64>) throws(Errno) {
+        let size = max(Self.pieceSize, range.length / Self.pieceLimit)
+        for start in stride(from: range.lowerBound, to: range.upperBound - size, by: Int(size)) {
+            try file.writeBack(start..<start + size)
+        }
+    }
+
+    private func rememberingFailure(_ body: () throws(Errno) -> Void) throws(CacheError) {
+        do throws(Errno) {
+            if let errno = state.withLock({ $0.syncError }) { throw errno }
+            try body()
+        } catch {
+            state.withLock { $0.syncError = error }
+            throw .system(error, during: "syncing a data file")
         }
     }
 
@@ -486,6 +517,8 @@ extension CachedFile {
         var size: Int64
         var cuts: UInt64
         var logEnd: Int64?
+        /// Behind what is on the disk for good.
+        var appended: Range<Int64>
 
         init(isNeeded: Bool, _ state: borrowing State) {
             self.isNeeded = isNeeded
@@ -493,6 +526,7 @@ extension CachedFile {
             size = state.size
             cuts = state.cuts
             logEnd = state.log?.end
+            appended = min(state.durableSize, state.size)..<state.size
         }
     }
 

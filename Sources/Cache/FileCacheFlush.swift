@@ -82,11 +82,14 @@ extension FileCache {
     private func synchronizeBytes(of unsynced: inout Unsynced) throws {
         var failure: (any Error)?
         if unsynced.count > Self.fileSyncLimit {
+            for file in unsynced.held {
+                do { try file.writeBack() } catch { failure = failure ?? error }
+            }
             do {
                 try disk.synchronizeAll()
             } catch {
                 // It does not say whose bytes were lost: each file is asked.
-                failure = CacheError.system(error, during: "syncing the state directory")
+                failure = failure ?? CacheError.system(error, during: "syncing the state directory")
                 unsynced.held += hold(Array(unsynced.closed.keys))
                 unsynced.closed = [:]
             }

@@ -42,6 +42,9 @@ public protocol DiskFile: AnyObject, Sendable {
     func allocate(_ range: Range<Int64>, _ allocation: Allocation) throws(Errno)
     /// Where data or a hole is, at `offset` or behind; ENXIO if there is no data any more, or `offset` is at the end.
     func seek(_ goal: SparseSeek, from offset: Int64) throws(Errno) -> Int64
+    /// Brings the bytes of a range to the disk and waits for it; they survive no power cut before ``synchronize()``. A
+    /// failure is told once, here or there, and means the same.
+    func writeBack(_ range: Range<Int64>) throws(Errno)
     /// fdatasync. After it failed, the bytes in question are lost to the disk (the kernel drops failed pages): the
     /// caller must not take a later success for theirs.
     func synchronize() throws(Errno)

@@ -52,6 +52,10 @@ public final class PosixDiskFile: DiskFile {
         return Int64(try systemCall { lseek(descriptor, off_t(offset), whence) })
     }
 
+    public func writeBack(_ range: Range<Int64>) throws(Errno) {
+        _ = try systemCall { sluice_write_back(descriptor, range.lowerBound, range.length) }
+    }
+
     public func synchronize() throws(Errno) {
         try synchronizeData(of: descriptor)
     }

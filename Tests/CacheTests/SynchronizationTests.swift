@@ -101,7 +101,57 @@ import Testing
         }
     }
 
+    // MARK: Large files
+
+    private static let mebibyte: Int64 = 1 << 20
+
+    @Test func whatWasAppendedIsBroughtToTheDiskPieceByPieceAheadOfTheSync() throws {
+        try file.truncate(to: 10 * Self.mebibyte)
+        try cache.synchronize(file)
+        #expect(disk.writtenBack == pieces(0, 4))
+        try file.truncate(to: 19 * Self.mebibyte)
+        try cache.flush()
+        #expect(disk.writtenBack == pieces(0, 4, 10, 14))
+        #expect(disk.writtenBackBeforeAll.isEmpty)
+    }
+
+    @Test func itIsAheadOfASyncOfTheWholeDiskAsWell() throws {
+        let files = try (0..<40).map { try cache.acquire(fixture.makeFile("\($0)")) }
+        for other in files { try other.write("written", at: 0) }
+        try file.truncate(to: 10 * Self.mebibyte)
+        try cache.flush()
+        #expect(disk.writtenBackBeforeAll == pieces(0, 4))
+    }
+
+    @Test func aFileThatIsMostlyAHoleTakesFewPieces() throws {
+        try file.truncate(to: 1 << 40)
+        try cache.synchronize(file)
+        #expect(disk.writtenBack.count <= 1024)
+    }
+
+    private func pieces(_ starts: Int64...) -> [Range<Int64>] {
+        starts.map { $0 * Self.mebibyte..<($0 + 4) * Self.mebibyte }
+    }
+
     // MARK: Syncs that fail
+
+    /// The kernel tells of it once: the sync itself would say nothing of it.
+    @Test func bytesThatCouldNotBeBroughtToTheDiskAheadOfASyncAreLost() throws {
+        try file.truncate(to: 10 * Self.mebibyte)
+        disk.duringNextSync { () throws(Errno) in throw .ioError }
+        expectRefused { try cache.synchronize(file) }
+        #expect(disk.writtenBack.isEmpty)
+        expectRefusedEverything(of: file)
+    }
+
+    @Test func norAheadOfASyncOfTheWholeDisk() throws {
+        let files = try (0..<40).map { try cache.acquire(fixture.makeFile("\($0)")) }
+        for other in files { try other.write("written", at: 0) }
+        try file.truncate(to: 10 * Self.mebibyte)
+        disk.duringNextSync { () throws(Errno) in throw .ioError }
+        expectRefused { try cache.flush() }
+        expectRefusedEverything(of: file)
+    }
 
     @Test func aSyncThatFailedStaysFailedUntilTheFileIsCutToNothing() throws {
         try file.write("written", at: 0)

@@ -8,6 +8,8 @@ final class WatchedDisk: ForwardingDisk {
     let base: any Disk
     private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
     private let counts = Mutex<[String: Int]>([:])
+    private let written = Mutex<[Range<Int64>]>([])
+    private let writtenBeforeAll = Mutex<[Range<Int64>]>([])
     private let directoryCounts = Mutex<[String: Int]>([:])
 
     init(path: String) throws {
@@ -20,23 +22,44 @@ final class WatchedDisk: ForwardingDisk {
     /// How many syncs of one file were made.
     func synchronizations(of name: String) -> Int { counts.withLock { $0[name] ?? 0 } }
 
+    /// Bytes of data files that were brought to the disk ahead of a sync.
+    var writtenBack: [Range<Int64>] { written.withLock { $0 } }
+
+    /// Of these, what was when the whole disk was last synced.
+    var writtenBackBeforeAll: [Range<Int64>] { writtenBeforeAll.withLock { $0 } }
+
     /// How many syncs of one directory were made.
     func synchronizations(ofDirectory name: String) -> Int { directoryCounts.withLock { $0[name] ?? 0 } }
 
-    /// Calls `body` in the middle of the next sync of a file, once; what it throws is what the sync says. As of the kernel,
+    /// Calls `body` in the middle of the next sync of a file, or of what is brought to the disk ahead of it, once; what it throws is what the sync says. As of the kernel,
     /// further syncs say nothing of it.
     func duringNextSync(_ body: @escaping @Sendable () throws(Errno) -> Void) {
         willSynchronize.withLock { $0 = body }
     }
 
     fileprivate func synchronize(_ file: any DiskFile, _ name: String) throws(Errno) {
+        try interrupt()
+        try file.synchronize()
+        counts.withLock { $0[name, default: 0] += 1 }
+    }
+
+    fileprivate func writeBack(_ file: any DiskFile, _ range: Range<Int64>) throws(Errno) {
+        try interrupt()
+        try file.writeBack(range)
+        written.withLock { $0.append(range) }
+    }
+
+    private func interrupt() throws(Errno) {
         let body = willSynchronize.withLock { body in
             defer { body = nil }
             return body
         }
         try body?()
-        try file.synchronize()
-        counts.withLock { $0[name, default: 0] += 1 }
+    }
+
+    func synchronizeAll() throws(Errno) {
+        writtenBeforeAll.withLock { $0 = writtenBack }
+        try base.synchronizeAll()
     }
 
     func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
@@ -60,5 +83,6 @@ private final class WatchedFile: ForwardingFile {
         self.disk = disk
     }
 
+    func writeBack(_ range: Range<Int64>) throws(Errno) { try disk.writeBack(base, range) }
     func synchronize() throws(Errno) { try disk.synchronize(base, name) }
 }

@@ -44,6 +44,7 @@ extension ForwardingFile {
         try base.seek(goal, from: offset)
     }
 
+    public func writeBack(_ range: Range<Int64>) throws(Errno) { try base.writeBack(range) }
     public func synchronize() throws(Errno) { try base.synchronize() }
     public func status() throws(Errno) -> DiskFileStatus { try base.status() }
     public func setModified(_ time: Timestamp) throws(Errno) { try base.setModified(time) }

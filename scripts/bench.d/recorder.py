@@ -2,7 +2,8 @@
 
 A camera brings 60 frames and 30 topics bring a message each 30 times a second, 100 MB in all, as one process with a
 thread for each file; each call is timed. The bucket is on this machine, and behind two links, the slower of which breaks a
-connection in every hundredth block."""
+connection in every hundredth block. Beside the plain disk, which nobody syncs, stands one that is synced as often as a
+mount is."""
 
 import os
 import statistics
@@ -24,6 +25,7 @@ MESSAGE = os.urandom(2_000)
 FRAMES_PER_SECOND, MESSAGES_PER_SECOND = 60, 30
 TOPICS = 30
 SECONDS = 10
+FLUSH_INTERVAL = 2
 GROWING_RATE = 60_000_000
 CPU_LIMIT_MS = 2_000
 MEMORY_LIMIT_MB = 150
@@ -71,8 +73,8 @@ def periodic(count, per_second, action):
         action()
 
 
-def record(directory):
-    """Records once; frames, messages and syncs."""
+def record(directory, is_flushed=False):
+    """Records once; frames, messages and syncs. `is_flushed`: all that is written is synced each `FLUSH_INTERVAL`."""
     frames, messages, syncs = Calls(), Calls(), Calls()
     camera = os.open(directory / "camera.bin", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     topics = [os.open(directory / f"topic-{index}.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC) for index in range(TOPICS)]
@@ -80,6 +82,10 @@ def record(directory):
     def message():
         for topic in topics:
             messages.timed(os.write, topic, MESSAGE)
+
+    def flush():
+        for descriptor in [camera, *topics]:
+            os.fdatasync(descriptor)
 
     threads = [
         threading.Thread(
@@ -89,6 +95,8 @@ def record(directory):
         threading.Thread(target=periodic, args=(SECONDS * MESSAGES_PER_SECOND, MESSAGES_PER_SECOND, message)),
         threading.Thread(target=periodic, args=(SECONDS, 1, lambda: syncs.timed(os.fdatasync, topics[0]))),
     ]
+    if is_flushed:
+        threads.append(threading.Thread(target=periodic, args=(SECONDS // FLUSH_INTERVAL, 1 / FLUSH_INTERVAL, flush)))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -104,6 +112,7 @@ def latencies(bench, weed):
     record(plain)
     disk = [record(plain) for _ in range(bench.rounds)]
     base = summary(bench, "the disk", disk)
+    summary(bench, "the disk, synced", [record(plain, is_flushed=True) for _ in range(bench.rounds)])
     for index, (name, speed, resets) in enumerate(LINKS):
         with way(weed, speed, resets) as endpoint:
             bucket = S3Bucket(weed.endpoint, f"recorder-{index}", endpoint)

@@ -16,6 +16,11 @@ int sluice_punch_hole(void) { return FALLOC_FL_PUNCH_HOLE; }
 
 int sluice_zero_range(void) { return FALLOC_FL_ZERO_RANGE; }
 
+int sluice_write_back(int descriptor, int64_t offset, int64_t length) {
+    const unsigned int flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    return sync_file_range(descriptor, offset, length, flags);
+}
+
 int sluice_seek_data(void) { return SEEK_DATA; }
 
 int sluice_seek_hole(void) { return SEEK_HOLE; }

@@ -59,6 +59,9 @@ final class SimulatedFile: DiskFile {
         try disk.perform(epoch: epoch) { _ throws(Errno) in try bytes.file.seek(goal, from: offset) }
     }
 
+    /// What of it reaches the medium is left to chance, as ever before a sync.
+    func writeBack(_ range: Range<Int64>) throws(Errno) { try change { () throws(Errno) in } }
+
     func synchronize() throws(Errno) {
         try disk.perform(epoch: epoch) { state throws(Errno) in
             try state.step()

@@ -43,6 +43,9 @@ int sluice_keep_size(void);
 int sluice_punch_hole(void);
 int sluice_zero_range(void);
 
+// sync_file_range(2) that writes what is dirty of a range and waits for it.
+int sluice_write_back(int descriptor, int64_t offset, int64_t length);
+
 // SEEK_DATA and SEEK_HOLE of lseek(2).
 int sluice_seek_data(void);
 int sluice_seek_hole(void);

@@ -91,7 +91,7 @@ def small_files(bench, program, bare):
 
 
 def stats(bench, program, bare):
-    rounds = bench.count(1_000)
+    rounds = bench.count(500)
     warm, asked = f"{STAT_FILES * rounds:,} warm stats, s", f"{STAT_FILES * 20:,} stats that the daemon answers, s"
 
     def of(driver):

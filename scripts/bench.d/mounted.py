@@ -22,13 +22,14 @@ class Mounted:
         return sum(sum(map(int, stat_fields(pid)[11:13])) for pid in family(self.pid)) / 100
 
     def wakeups_per_second(self, seconds):
-        before = self._wakeups()
+        """How often its threads woke after they had waited; those that end meanwhile are not counted."""
+        before = self._waits()
         time.sleep(seconds)
-        return (self._wakeups() - before) / seconds
+        return sum(count - before.get(thread, 0) for thread, count in self._waits().items()) / seconds
 
-    def _wakeups(self):
-        statuses = [status.read_text() for pid in family(self.pid) for status in Path(f"/proc/{pid}/task").glob("*/status")]
-        return sum(int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0]) for status in statuses)
+    def _waits(self):
+        statuses = [status for pid in family(self.pid) for status in Path(f"/proc/{pid}/task").glob("*/status")]
+        return {status: int(status.read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0]) for status in statuses}
 
 
 def family(pid):

@@ -43,9 +43,9 @@ class Place:
 
 
 PLACES = [
-    Place("this machine", part=4, small={1: 1_000, 8: 2_000}, randoms=500),
-    Place("20 ms, 1 Gbit/s", 20, 1_000, part=4, small={1: 100, 8: 500}, randoms=100),
-    Place("60 ms, 20 Mbit/s", 60, 20, part=128, small={8: 50}, randoms=20, shards=0),
+    Place("this machine", part=4, small={1: 500, 8: 1_000}, randoms=500),
+    Place("20 ms, 1 Gbit/s", 20, 1_000, part=8, small={1: 50, 8: 250}, randoms=50),
+    Place("60 ms, 20 Mbit/s", 60, 20, part=256, small={8: 25}, randoms=10, shards=0),
 ]
 
 
@@ -66,7 +66,7 @@ class Data:
             self.put(f"large-{part}/large.bin", bench.size // part)
             for shard in range(shards):
                 self.put(f"shards-{part}/{shard:02}.tar", bench.size // part // shards)
-        self.small = [f"{index:05}.jpg" for index in range(bench.count(2_000))]
+        self.small = [f"{index:05}.jpg" for index in range(bench.count(1_000))]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda name: self.put(f"small/{name}", SMALL_SIZE), self.small))
 

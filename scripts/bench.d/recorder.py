@@ -101,7 +101,7 @@ def record(directory, seconds):
 
 def latencies(bench, place, mounts):
     name, speed, resets = place
-    seconds = bench.count(SECONDS * 2) if bench.is_quick else SECONDS
+    seconds = bench.count(SECONDS)
     memory = f"most memory, MB{name}"
 
     def of(driver, endpoint):

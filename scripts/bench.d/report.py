@@ -4,8 +4,9 @@ import plot
 
 HOW_TO_READ = """\
 Values are medians of the rounds; less is better. In brackets stands how many times as good a subject is as the first of its
-row, which is never a driver of a bucket: the median of the ratios within each round. The order of the subjects is rotated
-from round to round. Only ratios within one run mean something."""
+row, where that is no driver of a bucket: the median of the ratios within each round. The order of the subjects is rotated
+from round to round. Only ratios within one run mean something. What costs the same each time, and what is left idle, has one
+round."""
 
 
 def tables(group):
@@ -27,7 +28,7 @@ def cell(row, subject):
         return ""
     ratio = row.ratio(subject)
     is_base = subject == row.base
-    beside = "" if is_base or ratio is None else f" ({ratio:.2f})" if ratio >= 0.1 else f" ({ratio:.1g})"
+    beside = "" if is_base or ratio is None else f" ({ratio:.2f})" if ratio >= 0.05 else f" ({ratio:.1g})"
     return number(row.median(subject)) + beside
 
 

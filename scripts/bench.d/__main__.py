@@ -1,4 +1,4 @@
-"""The measurements of scripts/bench: each subject in turn, several rounds, medians and ratios to the first subject."""
+"""The measurements of scripts/bench: runs the groups, prints what they find, and writes docs/benchmarks.md after a whole run."""
 
 import argparse
 import sys
@@ -8,36 +8,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/MountTests"))
 
-import cold_reads  # noqa: E402
+import changes  # noqa: E402
 import durability  # noqa: E402
-import large_files  # noqa: E402
+import idle  # noqa: E402
+import machine  # noqa: E402
 import metadata  # noqa: E402
+import reads  # noqa: E402
 import recorder  # noqa: E402
+import report  # noqa: E402
+import writes  # noqa: E402
 from bench import Bench  # noqa: E402
+from drivers import PEERS  # noqa: E402
+from harness import servers  # noqa: E402
 
-MIB = 1 << 20
-GROUPS = {
-    "large-files": large_files.measure,
-    "cold-reads": cold_reads.measure,
-    "metadata": metadata.measure,
-    "recorder": recorder.measure,
-    "durability": durability.measure,
-}
+# Each has measure(bench); what its first lines say goes into the document.
+GROUPS = {module.__name__: module for module in (writes, reads, metadata, recorder, changes, durability, idle)}
 
 
 def main():
     arguments = argparse.ArgumentParser(prog="scripts/bench")
-    arguments.add_argument("--quick", action="store_true", help="256 MiB and one round")
-    arguments.add_argument("--no-peers", action="store_true", help="without s3fs and rclone")
-    arguments.add_argument("--only", choices=GROUPS, help="one group of measurements")
+    arguments.add_argument("--rounds", type=int, help="5 unless given, 1 with --quick")
+    arguments.add_argument("--quick", action="store_true", help="a sixteenth of the bytes, a tenth of the files; no document")
+    arguments.add_argument("--no-peers", action="store_true", help="without s3fs, rclone and JuiceFS; no document")
+    arguments.add_argument("--only", choices=GROUPS, action="append", help="these groups of measurements; no document")
     options = arguments.parse_args()
-    size, rounds = (256 * MIB, 1) if options.quick else (1 << 30, 3)
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as directory:
-        bench = Bench(Path(directory), size, rounds, not options.no_peers)
-        for name, measure in GROUPS.items():
-            if options.only in (None, name):
-                measure(bench)
-    return 0 if bench.report() else 1
+    rounds = options.rounds or (1 if options.quick else 5)
+    peers = [] if options.no_peers else [peer for peer in PEERS if peer.is_installed()]
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as path:
+        directory = Path(path)
+        with servers.seaweedfs(directory / "weed") as weed:
+            bench = Bench(directory, weed, peers, rounds, options.quick)
+            for name in options.only or GROUPS:
+                bench.begin(name, GROUPS[name].__doc__)
+                GROUPS[name].measure(bench)
+                print(f"\n{name}\n{report.tables(bench.groups[-1])}", flush=True)
+        if not (options.quick or options.no_peers or options.only):
+            report.write_document(ROOT / "docs", "scripts/bench", machine.facts(directory, rounds, peers), bench.groups)
+    return 0 if all(is_met for group in bench.groups for _, is_met in group.targets) else 1
 
 
 if __name__ == "__main__":

@@ -1,51 +1,98 @@
-"""One run of measurements: subjects, their seconds, and what is aimed at."""
+"""One run of measurements: subjects in rotated order, what was found as rows, and what is aimed at."""
 
 import os
 import statistics
+from dataclasses import dataclass, field
+
+from drivers import Disk, Sluice
+
+MIB = 1 << 20
+
+
+@dataclass
+class Row:
+    """One quantity, of each subject a value for each round; less is better. The others are beside the first subject,
+    unless that is Sluice itself."""
+
+    what: str
+    values: dict
+
+    @property
+    def base(self):
+        return next(iter(self.values))
+
+    def median(self, subject=Sluice.name):
+        return statistics.median(self.values[subject])
+
+    def ratio(self, subject=Sluice.name):
+        """How many times as good as the first subject: the median of the rounds' pairs. None where that says nothing."""
+        pairs = list(zip(self.values[self.base], self.values[subject]))
+        if Sluice.name == self.base or any(value <= 0 for pair in pairs for value in pair):
+            return None
+        return statistics.median(base / value for base, value in pairs)
+
+
+@dataclass
+class Group:
+    """What was measured together; `text` says how."""
+
+    name: str
+    text: str
+    rows: list = field(default_factory=list)
+    targets: list = field(default_factory=list)
+
+    @property
+    def subjects(self):
+        """Those that others are beside come first."""
+        bases = [row.base for row in self.rows if row.base != Sluice.name]
+        return list(dict.fromkeys(bases + [name for row in self.rows for name in row.values]))
 
 
 class Bench:
-    def __init__(self, directory, size, rounds, peers):
+    def __init__(self, directory, weed, peers, rounds, is_quick):
         self.directory = directory
-        self.size = size
+        self.weed = weed
         self.rounds = rounds
-        self.peers = peers
-        self.tables = []
-        self.targets = []
-        self.notes = []
+        self.is_quick = is_quick
+        self.size = 64 * MIB if is_quick else 1 << 30
+        self.disk = Disk(directory, weed)
+        self.sluice = Sluice(directory, weed)
+        self.peers = [kind(directory, weed) for kind in peers]
+        self.groups = []
 
-    def compare(self, title, subjects, rounds=0):
-        """Rounds of all subjects in rotated order, `rounds` or more; each is a function that returns its seconds. Ratios to
-        the first."""
-        seconds = {name: [] for name, _ in subjects}
-        for index in range(max(rounds, self.rounds)):
+    @property
+    def mounts(self):
+        return [self.sluice, *self.peers]
+
+    def begin(self, name, text):
+        self.groups.append(Group(name, text))
+
+    def count(self, number):
+        """`number` of a whole run, fewer in a quick one."""
+        return max(1, number // 10) if self.is_quick else number
+
+    def compare(self, subjects, rounds=None):
+        """Rounds of all subjects; each is a name and a function that returns its values by what they are. The order is
+        rotated, so that none is always the one that comes after another. Returns the new rows by what they are."""
+        found = {name: [] for name, _ in subjects}
+        for index in range(rounds or self.rounds):
             shift = index % len(subjects)
-            for name, subject in subjects[shift:] + subjects[:shift]:
+            for name, measure in subjects[shift:] + subjects[:shift]:
                 os.sync()
-                seconds[name].append(subject())
-        rows = [(name, statistics.median(values)) for name, values in seconds.items()]
-        self.tables.append((title, rows))
-        return {name: rows[0][1] / value for name, value in rows}
+                found[name].append(measure())
+        rows = {}
+        for name, rounds_of_one in found.items():
+            for what in rounds_of_one[0]:
+                row = rows.setdefault(what, Row(what, {}))
+                row.values[name] = [values[what] for values in rounds_of_one]
+        self.groups[-1].rows += rows.values()
+        return rows
 
-    def target(self, text, value, least):
-        self.targets.append((f"{text}: {value:.2f}, at least {least}", value >= least))
+    def at_least(self, row, share):
+        """Sluice is to be `share` times as good as the first subject."""
+        text = f"{row.what}: {row.ratio():.2f} of {row.base}, at least {share:.2f}"
+        self.groups[-1].targets.append((text, row.ratio() >= share))
 
-    def limit(self, text, value, bound):
-        self.targets.append((f"{text}: {value:.1f}, under {bound:.1f}", value < bound))
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def report(self):
-        for title, rows in self.tables:
-            print(f"\n{title}")
-            base = rows[0][1]
-            for name, seconds in rows:
-                print(f"  {name:<34} {seconds:8.3f} s   {base / seconds:6.2f} of {rows[0][0]}")
-        print()
-        for text in self.notes:
-            print(text)
-        print()
-        for text, is_met in self.targets:
-            print(f"{'met    ' if is_met else 'NOT MET'}  {text}")
-        return all(is_met for _, is_met in self.targets)
+    def at_most(self, row, bound):
+        text = f"{row.what}: {row.median():,.1f}, at most {bound:,.1f}"
+        self.groups[-1].targets.append((text, row.median() <= bound))

@@ -163,12 +163,6 @@ def wait_for_uploads_to_start(mount, timeout=30):
     return wait_until(started, "an upload is under way", timeout, interval=0.02)
 
 
-def peak_memory(pid):
-    """The most resident memory the process ever had, in bytes (VmHWM of proc(5))."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
 def timed(action):
     """Seconds that `action()` took."""
     start = time.monotonic()

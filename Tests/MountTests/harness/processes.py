@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 
 def free_ports(count):
@@ -51,3 +52,9 @@ def stop(process, timeout=10.0):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def memory(pid, kind):
+    """Bytes by the name in proc_pid_status(5), such as VmRSS."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{kind}:"))
+    return int(line.split()[1]) * 1024

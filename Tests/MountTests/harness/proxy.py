@@ -23,7 +23,7 @@ class Proxy:
     - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
       connection is reset, and `deliver()` sends it to the store at last.
 
-    `sent_bytes` counts what the client sent.
+    `sent_bytes` counts what the client sent, `received_bytes` what the store did.
     """
 
     BLOCK = 64 * 1024
@@ -41,6 +41,7 @@ class Proxy:
         self.holds = None
         self.held = []
         self.sent_bytes = 0
+        self.received_bytes = 0
         self.random = random.Random(1)
         self.lock = threading.Lock()
         self.connections = set()
@@ -105,8 +106,8 @@ class Proxy:
                 if is_client:
                     sent += len(block)
                     block = self._take(source, block, sent)
-                elif self.corrupts:
-                    block = block.replace(*self.corrupts)
+                else:
+                    block = self._answer(block)
                 time.sleep(self.delay)
                 if self.swallows or not block:
                     continue
@@ -139,6 +140,12 @@ class Proxy:
             self.held.append(_whole_request(client, block))
             raise ConnectionResetError
         return block
+
+    def _answer(self, block):
+        """What of a block that the store has sent goes on to the client."""
+        with self.lock:
+            self.received_bytes += len(block)
+        return block.replace(*self.corrupts) if self.corrupts else block
 
 
 def _whole_request(client, data):

@@ -96,7 +96,7 @@ def record(directory, seconds, is_flushed):
         )
     ]
     if is_flushed:
-        threads.append(threading.Thread(target=periodic, args=(seconds // FLUSH_INTERVAL, 1 / FLUSH_INTERVAL, flush)))
+        threads.append(threading.Thread(target=periodic, args=(-(-seconds // FLUSH_INTERVAL), 1 / FLUSH_INTERVAL, flush)))
     for thread in threads:
         thread.start()
     for thread in threads:

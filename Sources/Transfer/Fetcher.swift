@@ -262,7 +262,8 @@ extension Fetcher {
         isSuccessor: (@Sendable (ObjectInfo) -> Bool)? = nil
     ) async throws(StoreError) {
         let sink = FillSink(
-            file: file, base: base, isExpected: isSuccessor ?? { $0.size == base.size },
+            file: file, base: base,
+            check: { (info) throws(StoreError) in try Self.check(info, isSuccessor: isSuccessor, of: base) },
             listener: FillSink.Listener(
                 arrived: { [self] in arrived($0, $1, request.inode) },
                 filled: { [self] in answerReaders(of: request.inode) }))
@@ -278,6 +279,20 @@ extension Fetcher {
             try sink.flush()
         } catch {
             throw error as? StoreError ?? StoreError(.localFault, message: "\(error)")
+        }
+    }
+
+    /// An answer about somebody else's version is one of the store all the same. But one version has one size: a store that
+    /// tells two is not believed.
+    private static func check(
+        _ info: ObjectInfo, isSuccessor: ((ObjectInfo) -> Bool)?, of base: RemoteObject
+    ) throws(StoreError) {
+        if let isSuccessor {
+            guard !isSuccessor(info) else { return }
+            throw StoreError(.preconditionFailed, message: "another version is in the place of the object")
+        }
+        guard info.size == base.size else {
+            throw StoreError(.badAnswer, message: "the store tells \(info.size) bytes of what had \(base.size)")
         }
     }
 

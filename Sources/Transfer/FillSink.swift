@@ -19,28 +19,24 @@ final class FillSink: ByteSink, @unchecked Sendable {
 
     private let file: CachedFile
     private let base: RemoteObject
-    private let isExpected: @Sendable (ObjectInfo) -> Bool
+    private let check: @Sendable (ObjectInfo) throws(StoreError) -> Void
     private let listener: Listener
     private var gathered: [UInt8] = []
     /// Of the first gathered byte.
     private var start: Int64 = 0
 
-    /// `isExpected`: whether an answer is about the bytes that are to be had. One version has one size: a store that tells
-    /// two is not believed.
+    /// `check` throws if an answer is not about the bytes that are to be had.
     init(
-        file: CachedFile, base: RemoteObject, isExpected: @escaping @Sendable (ObjectInfo) -> Bool, listener: Listener
+        file: CachedFile, base: RemoteObject, check: @escaping @Sendable (ObjectInfo) throws(StoreError) -> Void,
+        listener: Listener
     ) {
         self.file = file
         self.base = base
-        self.isExpected = isExpected
+        self.check = check
         self.listener = listener
     }
 
-    func begin(_ info: ObjectInfo) throws {
-        guard isExpected(info) else {
-            throw StoreError(.badAnswer, message: "the store tells \(info.size) bytes of what had \(base.size)")
-        }
-    }
+    func begin(_ info: ObjectInfo) throws { try check(info) }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         let end = offset + Int64(bytes.count)

@@ -105,6 +105,7 @@ def test_unmount_of_a_dead_mount_needs_no_daemon(file_bucket, make_mount):
     mount = make_mount(file_bucket, "-o", "upload_delay=1h").start()
     (mount.path / "kept").write_text("kept")
     pid = mount.pid
+    os.stat(mount.path)  # which the kernel answers by itself for a second from now on
     os.kill(pid, 9)
     mount.wait_for_end(pid)
     assert mount.unmount().returncode == DONE

@@ -73,7 +73,7 @@ public final class MemoryStore: ObjectStore {
                 try Self.deliver(UnsafeRawBufferPointer(rebasing: bytes[range]), at: range.lowerBound, to: sink)
             }
         } catch {
-            throw StoreError(.localFault, message: "the sink failed: \(error)")
+            throw error as? StoreError ?? StoreError(.localFault, message: "the sink failed: \(error)")
         }
         return object.info
     }

@@ -104,6 +104,31 @@ import Testing
         if isOurs { #expect(try bytes(file, 9_000_000..<9_000_100) == Array(content[9_000_000..<9_000_100])) }
     }
 
+    @Test func anotherVersionInThePlaceOfAnObjectIsNoSignOfABadLink() async throws {
+        let link = LinkMonitor(
+            time: SystemTime(), logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let machine = try Machine(ObservedStore(store, link: link))
+        let etag = bucket.set(ObjectKey("a"), content)
+        let file = try machine.cache.acquire(machine.insert("a", etag, size: Int64(content.count)))
+        bucket.set(ObjectKey("a"), content.reversed())
+        machine.fetcher.takeSuccessors { _, _, _ in false }
+        // All are told that the version is gone before the first one is told which one came.
+        for _ in 0..<2 * LinkState.failuresUntilOffline { store.script(.get, .delay(.milliseconds(200))) }
+        await withTaskGroup(of: StoreError?.self) { group in
+            for start in (0..<Int64(LinkState.failuresUntilOffline)).map({ $0 * 8 << 20 }) {
+                group.addTask {
+                    await withCheckedContinuation { done in
+                        let range = start..<start + 100
+                        machine.fetcher.read(file, range, wanted: range) { done.resume(returning: $0) }
+                    }
+                }
+            }
+            for await error in group { #expect(error?.kind == .preconditionFailed) }
+        }
+        #expect(store.calls(.get) == 2 * LinkState.failuresUntilOffline, "each asked what took the place")
+        #expect(!link.isOffline)
+    }
+
     @Test func bytesArriveWhereTheyBelong() async throws {
         let file = try makeFile()
         #expect(await read(file, 9_000_000..<9_000_100) == nil)

@@ -52,10 +52,10 @@ struct ControlClient {
         return (parent == "/" ? "" : parent) + "/" + url.lastPathComponent
     }
 
-    /// Whether the process behind a mount has ended.
+    /// Whether the process behind a mount has ended. The kernel answers stat for a second by itself, but never statvfs.
     static func isDead(_ mountPoint: String) -> Bool {
-        var status = stat()
-        return stat(mountPoint, &status) != 0 && errno == ENOTCONN
+        var status = statvfs()
+        return statvfs(mountPoint, &status) != 0 && errno == ENOTCONN
     }
 
     /// `path` below the root of the mount, without slashes at its ends.

@@ -17,7 +17,7 @@ def bench(tmp_path, monkeypatch):
     bench = Bench(tmp_path, SimpleNamespace(endpoint=""), [], rounds=3, is_quick=True)
     bench.begin("group", "What was done.")
     yield bench
-    for name in ("bench", "drivers", "mounted", "plot", "report"):
+    for name in ("bench", "drivers", "mounted", "objects", "plot", "report"):
         sys.modules.pop(name, None)
 
 

@@ -5,8 +5,7 @@ import statistics
 from dataclasses import dataclass, field
 
 from drivers import Disk, Sluice
-
-MIB = 1 << 20
+from objects import MIB
 
 
 @dataclass

@@ -39,7 +39,7 @@ def measure(bench):
 
     rows = bench.compare([(driver.name, of(driver)) for driver in bench.mounts], rounds=1)
     bench.at_most(rows[sent], 1.1 * PART_MB)
-    bench.at_most(rows[fetched], 1.1 * PART_MB)
+    bench.at_most(rows[fetched], PART_MB + 0.1)
 
 
 def counts(proxy):

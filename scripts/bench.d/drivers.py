@@ -12,6 +12,7 @@ from pathlib import Path
 from harness import servers
 from harness.mount import Mount, is_mounted
 from harness.processes import wait_until
+from harness.stores import S3Source
 from mounted import Mounted
 
 TOOLS = Path(sys.executable).parent
@@ -92,17 +93,8 @@ class Sluice(Driver):
     @contextmanager
     def running(self, place, path, bucket, endpoint, holds):
         options = ["-o", f"upload_delay={'1h' if holds else '1s'}"]
-        with Mount(BucketAt(bucket, endpoint), path, place / "state", options) as mount:
+        with Mount(S3Source(bucket, endpoint), path, place / "state", options) as mount:
             yield mount.pid
-
-
-class BucketAt:
-    """What Sluice's mount needs to know of a bucket that is there already."""
-
-    def __init__(self, name, endpoint):
-        self.source = f"s3://{name}"
-        self.options = ["--endpoint-url", endpoint, "--region", servers.REGION]
-        self.environment = servers.credentials()
 
 
 class S3fs(Driver):

@@ -2,15 +2,15 @@
 
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from harness import servers
+from harness.mount import timed
+from objects import MIB
 
-MIB = 1 << 20
 PART = 8 * MIB
 CONNECTIONS = 8
 
@@ -47,15 +47,16 @@ class PlainClient:
     def download(self, objects, directory):
         """Seconds for URLs with sizes: ranges of 8 MiB in parallel, written where they belong in a file for each object."""
         paths = [directory / f"got-{number}" for number in range(len(objects))]
-        start = time.monotonic()
+        seconds = timed(lambda: self._write(objects, paths))
+        for path in paths:
+            path.unlink()
+        return seconds
+
+    def _write(self, objects, paths):
         with ExitStack() as files, ThreadPoolExecutor(CONNECTIONS) as pool:
             opened = [files.enter_context(open(path, "wb")) for path in paths]
             pieces = [(entry, file, offset) for entry, file in zip(objects, opened) for offset in range(0, entry[1], PART)]
             list(pool.map(self._fetch, pieces))
-        seconds = time.monotonic() - start
-        for path in paths:
-            path.unlink()
-        return seconds
 
     def _fetch(self, piece):
         (url, size), file, offset = piece

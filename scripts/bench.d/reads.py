@@ -6,11 +6,11 @@ and with the directory listed. What is read over a link is less, so that it take
 data, and has the names in a database on this machine."""
 
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 from harness.link import link
+from harness.mount import timed
 from harness.stores import S3Bucket
 from objects import MIB, RandomFile, read_whole
 from plain_client import PlainClient
@@ -160,18 +160,16 @@ class Workloads:
 
     def first_bytes(self):
         def read(path):
-            start = time.monotonic()
             with open(path / "large.bin", "rb", buffering=0) as file:
                 file.read(FIRST_READ)
-            return time.monotonic() - start
 
         def get():
             self.client.get(self.large_url, 0, FIRST_READ)  # the connection
-            start = time.monotonic()
-            self.client.get(self.large_url, 0, FIRST_READ)
-            return time.monotonic() - start
+            return timed(lambda: self.client.get(self.large_url, 0, FIRST_READ))
 
-        row = self.compare("first bytes of a large file", get, f"large-{self.place.part}", read)
+        row = self.compare(
+            "first bytes of a large file", get, f"large-{self.place.part}", lambda path: timed(lambda: read(path))
+        )
         self.target(row, 1 / 1.5, 1 / 1.5)
 
     # Small pieces
@@ -191,17 +189,15 @@ class Workloads:
         offsets = [page * RANDOM_SIZE for page in random.Random(1).sample(range(self.size // RANDOM_SIZE), count)]
 
         def read(path):
-            start = time.monotonic()
             with open(path / "large.bin", "rb", buffering=0) as file:
                 for offset in offsets:
                     file.seek(offset)
                     file.read(RANDOM_SIZE)
-            return time.monotonic() - start
 
         row = self.compare(
             f"{count} random reads of 4 KiB in {self.size / MIB:g} MiB",
             lambda: each(offsets, 1, lambda offset: self.client.get(self.large_url, offset, offset + RANDOM_SIZE)),
-            f"large-{self.place.part}", read,
+            f"large-{self.place.part}", lambda path: timed(lambda: read(path)),
         )
         self.target(row, 1 / 1.2, 1 / 1.2)
 
@@ -209,6 +205,4 @@ class Workloads:
 def each(items, threads, action):
     """Seconds for an action on each of the items."""
     with ThreadPoolExecutor(threads) as pool:
-        start = time.monotonic()
-        list(pool.map(action, items))
-        return time.monotonic() - start
+        return timed(lambda: list(pool.map(action, items)))

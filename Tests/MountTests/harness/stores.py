@@ -61,18 +61,25 @@ class DirectoryBucket:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-class S3Bucket:
+class S3Source:
+    """What a mount needs to know of a bucket that is there."""
+
+    def __init__(self, name, endpoint):
+        self.source = f"s3://{name}"
+        self.options = ["--endpoint-url", endpoint, "--region", servers.REGION]
+        self.environment = servers.credentials()
+
+
+class S3Bucket(S3Source):
     """A bucket of an S3 server, read and written with boto3; Sluice may be sent to another `endpoint`, such as a proxy."""
 
     kind = "s3"
 
     def __init__(self, server_endpoint, name, endpoint=None):
+        super().__init__(name, endpoint or server_endpoint)
         self.name = name
         self.client = servers.client(server_endpoint)
         self.client.create_bucket(Bucket=name)
-        self.source = f"s3://{name}"
-        self.options = ["--endpoint-url", endpoint or server_endpoint, "--region", servers.REGION]
-        self.environment = servers.credentials()
 
     def keys(self):
         """Every key but the directory markers."""

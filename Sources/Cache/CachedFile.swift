@@ -48,6 +48,8 @@ public final class CachedFile: Sendable {
         /// Bytes from the start that are on the disk for good. The row of a dirty file says no more than that: a data file
         /// that is shorter has lost something.
         var durableSize: Int64
+        /// Behind what is on the disk for good.
+        var appended: Range<Int64> { min(durableSize, size)..<size }
         /// Raised when the file is cut.
         var cuts: UInt64 = 0
         /// An earlier sync failed: bytes that were acknowledged may be gone from the disk.
@@ -480,7 +482,7 @@ extension CachedFile {
     func writeBack() throws(CacheError) {
         let appended = state.withLock { state in
             observe(&state)
-            return SyncMoment(isNeeded: true, state).appended
+            return state.appended
         }
         try rememberingFailure { () throws(Errno) in try writeBack(appended) }
     }
@@ -517,7 +519,6 @@ extension CachedFile {
         var size: Int64
         var cuts: UInt64
         var logEnd: Int64?
-        /// Behind what is on the disk for good.
         var appended: Range<Int64>
 
         init(isNeeded: Bool, _ state: borrowing State) {
@@ -526,7 +527,7 @@ extension CachedFile {
             size = state.size
             cuts = state.cuts
             logEnd = state.log?.end
-            appended = min(state.durableSize, state.size)..<state.size
+            appended = state.appended
         }
     }
 

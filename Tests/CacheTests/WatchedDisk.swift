@@ -31,8 +31,8 @@ final class WatchedDisk: ForwardingDisk {
     /// How many syncs of one directory were made.
     func synchronizations(ofDirectory name: String) -> Int { directoryCounts.withLock { $0[name] ?? 0 } }
 
-    /// Calls `body` in the middle of the next sync of a file, or of what is brought to the disk ahead of it, once; what it throws is what the sync says. As of the kernel,
-    /// further syncs say nothing of it.
+    /// Calls `body` in the middle of the next sync of a file, or of what is brought to the disk ahead of it, once; what it
+    /// throws is what the sync says. As of the kernel, further syncs say nothing of it.
     func duringNextSync(_ body: @escaping @Sendable () throws(Errno) -> Void) {
         willSynchronize.withLock { $0 = body }
     }

@@ -24,10 +24,14 @@ public final class CachedFile: Sendable {
         var modified: Timestamp
         /// Whether the journal says that content is pending.
         var isDirty: Bool
-        /// Raised before and after each change of the bytes: equal values mean equal bytes in between.
+        /// Raised before and after each change of the bytes, and when a version is told in the middle of one: equal values
+        /// mean equal bytes in between.
         var changes: UInt64 = 0
-        /// Raised before and after each change of bytes that are there; what is appended is none.
+        /// The same of changes of bytes that are there; what is appended is none.
         var rewrites: UInt64 = 0
+        /// Of these, how many have begun and not ended.
+        var changesUnderWay = 0
+        var rewritesUnderWay = 0
         /// When they last changed, or the file was opened; by the monotonic clock.
         var lastChange: Duration
         var extents: FileExtents
@@ -179,11 +183,13 @@ extension CachedFile {
         }
     }
 
-    /// Sets the modification time without making the content dirty. The data file carries it, so that recovery
-    /// finds it after a crash.
-    public func setModified(_ modified: Timestamp) throws {
+    /// Sets the modification time without making the content dirty; `commit` writes the row, so that an upload that ends
+    /// meanwhile finds both as they were or both as they are. The data file carries the time, so that recovery finds it
+    /// after a crash.
+    public func setModified(_ modified: Timestamp, commit: () throws -> Void = {}) throws {
         try state.withLock { state in
             observe(&state)
+            try commit()
             try system("setting the time of a data file") { () throws(Errno) in try file.setModified(modified) }
             state.modified = modified
             if state.isWatched { state.written += 1 }
@@ -198,7 +204,11 @@ extension CachedFile {
         let isRewrite = range.lowerBound < state.size
         state.checksums.forget(range)
         state.changes += 1
-        if isRewrite { state.rewrites += 1 }
+        state.changesUnderWay += 1
+        if isRewrite {
+            state.rewrites += 1
+            state.rewritesUnderWay += 1
+        }
         state.written += 1
         return isRewrite
     }
@@ -206,7 +216,11 @@ extension CachedFile {
     private func endChange(of range: Range<Int64>, _ isRewrite: Bool, _ state: inout State) {
         state.checksums.forget(range)
         state.changes += 1
-        if isRewrite { state.rewrites += 1 }
+        state.changesUnderWay -= 1
+        if isRewrite {
+            state.rewrites += 1
+            state.rewritesUnderWay -= 1
+        }
         state.written += 1
         state.lastChange = time.monotonic
         lookAgain(&state)
@@ -396,9 +410,14 @@ extension CachedFile {
         public var isExact = true
     }
 
+    /// In the middle of a change the bytes are of no moment: what is told then is equal to nothing that is told later.
     public var version: Version {
         state.withLock { state in
             observe(&state)
+            defer {
+                if state.changesUnderWay > 0 { state.changes += 1 }
+                if state.rewritesUnderWay > 0 { state.rewrites += 1 }
+            }
             return Version(
                 changes: state.changes, rewrites: state.rewrites, size: state.size, isExact: !state.isWatched)
         }

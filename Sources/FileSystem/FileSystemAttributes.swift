@@ -60,17 +60,27 @@ extension FileSystem {
 
     private func changeRow(of number: InodeNumber, _ change: AttributeChange) throws(Errno) {
         let now = time.wall
-        let inode = try self.change { transaction in
-            var row = try self.inode(number, in: transaction)
-            row.apply(change, at: now)
-            if change.isWritten(by: options.metadata) { try markMetadataPending(&row, in: transaction) }
-            try transaction.update(row)
-            return row
+        let update = { () throws(Errno) in
+            try self.change { transaction in
+                var row = try self.inode(number, in: transaction)
+                row.apply(change, at: now)
+                if change.isWritten(by: self.options.metadata) { try self.markMetadataPending(&row, in: transaction) }
+                try transaction.update(row)
+            }
         }
+        if let modified = change.modified?.timestamp(now), try isHeldLocally(number) {
+            try setModified(modified, of: number, commit: update)
+        } else {
+            try update()
+        }
+        let inode = try row(number)
         if inode.permissions & 0o6000 != 0 { noticeSetID(of: number) }
-        let isHeldLocally = inode.pending.contains(.content) || cache.status(of: number) != nil
-        if change.modified != nil && inode.kind == .file && isHeldLocally { try setModified(inode) }
         if inode.pending.contains(.metadata) { writeback.schedule(number, after: options.uploadDelay) }
+    }
+
+    private func isHeldLocally(_ number: InodeNumber) throws(Errno) -> Bool {
+        let inode = try row(number)
+        return inode.kind == .file && (inode.pending.contains(.content) || cache.status(of: number) != nil)
     }
 
     /// The next write through any handle takes the bits away again.
@@ -101,11 +111,13 @@ extension FileSystem {
     }
 
     /// Recovery takes the time of an unsent file from its data file.
-    private func setModified(_ inode: Inode) throws(Errno) {
+    private func setModified(
+        _ modified: Timestamp, of number: InodeNumber, commit: () throws(Errno) -> Void
+    ) throws(Errno) {
         do {
-            let file = try cache.acquire(inode.number)
+            let file = try cache.acquire(number)
             defer { cache.release(file) }
-            try file.setModified(inode.modified)
+            try file.setModified(modified, commit: commit)
         } catch {
             throw failure(error)
         }

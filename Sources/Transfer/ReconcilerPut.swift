@@ -50,7 +50,6 @@ extension Reconciler {
         _ condition: WriteCondition
     ) throws -> FileUpload? {
         let version = file.version
-        let modified = file.status.modified
         // Before the sync: what is written meanwhile may make the file whole and be lost all the same.
         let hasAllBytes = file.hasAllBytes
         // After a power cut this machine must not have less than it sent.
@@ -60,6 +59,8 @@ extension Reconciler {
             try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: hasAllBytes)
         }
         guard let attempt else { return nil }
+        // After the row was read: a program that sets the time between the two is not undone.
+        let modified = file.status.modified
         var attributes = attempt.attributes
         attributes.modified = modified
         attributes.changed = attributes.changed.map { max($0, modified) }

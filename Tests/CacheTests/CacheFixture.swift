@@ -119,10 +119,12 @@ final class CacheFixture {
 }
 
 extension CachedFile {
-    func write(_ text: String, at offset: Int64) throws {
+    /// `meanwhile`: what happens in the middle of the write.
+    func write(_ text: String, at offset: Int64, meanwhile: () -> Void = {}) throws {
         let bytes = Array(text.utf8)
         _ = try write(at: offset, count: bytes.count) { descriptor, offset throws(Errno) in
-            try FileDescriptor(rawValue: descriptor).writeWhole(bytes, at: offset)
+            meanwhile()
+            return try FileDescriptor(rawValue: descriptor).writeWhole(bytes, at: offset)
         }
     }
 

@@ -103,6 +103,29 @@ import Testing
         #expect(!file.isDirty)
     }
 
+    /// Which the disk may hold up for as long as an upload takes.
+    @Test func anUploadWithinAWriteLeavesTheFileDirty() throws {
+        let file = try fixture.cache.acquire(fixture.makeFile("a"))
+        try file.write("one", at: 0)
+        let object = RemoteObject(key: ObjectKey("a"), etag: ETag("v1"), size: 3)
+        try file.write("two", at: 0) {
+            let version = file.version
+            #expect(file.version != version && file.version.rewrites != version.rewrites)
+            #expect(throws: Never.self) { try file.finishUpload(of: version, as: object) { #expect(!$0) } }
+        }
+        #expect(try file.isDirty && file.text() == "two")
+        #expect(file.version == file.version)
+    }
+
+    @Test func anAppendThatIsUnderWayRewritesNothing() throws {
+        let file = try fixture.cache.acquire(fixture.makeFile("a"))
+        try file.write("one", at: 0)
+        try file.write("two", at: 3) {
+            let version = file.version
+            #expect(file.version != version && file.version.rewrites == version.rewrites)
+        }
+    }
+
     /// Flushing, writing and the end of uploads take the same locks, in one order.
     @Test(.timeLimit(.minutes(1))) func flushingGoesOnWhileFilesAreWrittenAndUploaded() async throws {
         let (cache, journal) = (fixture.cache, fixture.journal)

@@ -33,6 +33,14 @@ extension FileName: Hashable {
     }
 
     public func hash(into hasher: inout Hasher) {
-        for byte in string.utf8 { hasher.combine(byte) }
+        var string = string
+        string.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
+
+extension FileName: Comparable {
+    /// In the order of the bytes, which is that of the journal and of listings.
+    public static func < (left: FileName, right: FileName) -> Bool {
+        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
     }
 }

@@ -117,6 +117,16 @@ extension JournalTransaction {
         return Set(try all(sql, []) { ObjectKey($0[0]) })
     }
 
+    /// The keys from one to another at which, as far as is known, files that have names have their objects, or objects
+    /// wait to be deleted.
+    public func takenKeys(from first: ObjectKey, through last: ObjectKey) throws -> Set<ObjectKey> {
+        let sql = """
+            SELECT remote_key FROM inode WHERE remote_key BETWEEN ?1 AND ?2 AND links > 0
+            UNION ALL SELECT key FROM tombstone WHERE key BETWEEN ?1 AND ?2
+            """
+        return Set(try all(sql, [first.string, last.string]) { ObjectKey($0[0]) })
+    }
+
     /// Whether a file that has a name has its object, as far as is known, at a key prefix that ends in a slash.
     public func hasRemoteKeys(withPrefix prefix: String) throws -> Bool {
         try number(

@@ -12,6 +12,15 @@ public struct Dentry: Equatable, Sendable {
     }
 }
 
+/// Some of the names in a directory.
+public struct NamePage<Element> {
+    public var elements: [Element] = []
+    /// Pass it as `after` to get those behind; nil after the last page.
+    public var next: String?
+}
+
+extension NamePage: Sendable where Element: Sendable {}
+
 // MARK: Names
 
 extension JournalTransaction {
@@ -34,21 +43,61 @@ extension JournalTransaction {
         try number("SELECT 1 FROM dentry WHERE parent = ? LIMIT 1", [directory.sql]) != nil
     }
 
-    /// Every name in a directory, in the order of its bytes. Those that cannot be read are passed over: see
+    private static let selectChildren =
+        "SELECT " + Inode.columns.map { "inode.\($0)" }.joined(separator: ", ") + ", dentry.name"
+        + " FROM dentry JOIN inode ON inode.ino = dentry.ino"
+        + " WHERE dentry.parent = ? AND dentry.name > ? ORDER BY dentry.name LIMIT ?"
+
+    /// The names in a directory, in the order of their bytes. Those that cannot be read are passed over: see
     /// ``Journal/damagedRows``.
-    public func children(of directory: InodeNumber) throws -> [Dentry] {
-        let columns = Inode.columns.map { "inode.\($0)" }.joined(separator: ", ")
-        let sql =
-            "SELECT \(columns), dentry.name FROM dentry JOIN inode ON inode.ino = dentry.ino"
-            + " WHERE dentry.parent = ? ORDER BY dentry.name"
-        return try all(sql, [directory.sql]) { row -> Dentry? in
+    public func children(
+        of directory: InodeNumber, after name: String? = nil, limit: Int = .max
+    ) throws -> NamePage<Dentry> {
+        try page(Self.selectChildren, of: directory, after: name, limit, nameColumn: Inode.columns.count) { row in
             guard let inode = try inodeIfSound(row: row) else { return nil }
-            guard let name = FileName(row[Inode.columns.count]) else {
-                journal.damagedRows.note(inode.number, "state directory: inode \(inode.number) has an impossible name")
-                return nil
-            }
-            return Dentry(name: name, inode: inode)
-        }.compactMap { $0 }
+            journal.inodeRows.wasRead(inode)
+            return soundName(row[Inode.columns.count], of: inode.number).map { Dentry(name: $0, inode: inode) }
+        }
+    }
+
+    /// The names in a directory and the numbers of what they lead to, as ``children(of:after:limit:)``.
+    public func names(
+        of directory: InodeNumber, after name: String? = nil, limit: Int
+    ) throws -> NamePage<(name: FileName, inode: InodeNumber)> {
+        let sql = "SELECT name, ino FROM dentry WHERE parent = ? AND name > ? ORDER BY name LIMIT ?"
+        return try page(sql, of: directory, after: name, limit, nameColumn: 0) { row in
+            let inode = InodeNumber(sql: row[1])
+            return soundName(row[0], of: inode).map { ($0, inode) }
+        }
+    }
+
+    private func page<Element>(
+        _ sql: String, of directory: InodeNumber, after name: String?, _ limit: Int, nameColumn: Int,
+        _ make: (JournalRow) throws -> Element?
+    ) throws -> NamePage<Element> {
+        var page = NamePage<Element>()
+        var count = 0
+        try each(sql, [directory.sql, name ?? "", limit]) { row in
+            count += 1
+            if count == limit { page.next = row[nameColumn] }
+            if let element = try make(row) { page.elements.append(element) }
+        }
+        return page
+    }
+
+    /// The names in a directory from one to another.
+    public func names(of directory: InodeNumber, from first: FileName, through last: FileName) throws -> Set<FileName> {
+        let sql = "SELECT name FROM dentry WHERE parent = ? AND name BETWEEN ? AND ?"
+        return Set(try all(sql, [directory.sql, first.string, last.string]) { FileName($0[0]) }.compactMap { $0 })
+    }
+
+    /// Nil for a name that this program cannot have written, which is noted.
+    private func soundName(_ text: String, of inode: InodeNumber) -> FileName? {
+        let name = FileName(text)
+        if name == nil {
+            journal.damagedRows.note(inode, "state directory: inode \(inode) has an impossible name")
+        }
+        return name
     }
 
     /// Directory and name of an inode; of several hard links, the first. Nil for the root and for orphans.

@@ -10,7 +10,7 @@ public struct JournalTransaction {
     let journal: Journal
 
     func execute(_ sql: String, _ arguments: JournalStatement.Arguments = []) throws {
-        try statement(sql).each(arguments) { _ in }
+        try each(sql, arguments) { _ in }
     }
 
     /// What `body` makes of the first row; nil if there is none.
@@ -20,12 +20,19 @@ public struct JournalTransaction {
         try statement(sql).first(arguments, body)
     }
 
+    /// `body` must not run the same statement.
+    func each(
+        _ sql: String, _ arguments: JournalStatement.Arguments, _ body: (JournalRow) throws -> Void
+    ) throws {
+        try statement(sql).each(arguments, body)
+    }
+
     /// What `body` makes of each row; it must not run the same statement.
     func all<Value>(
         _ sql: String, _ arguments: JournalStatement.Arguments, _ body: (JournalRow) throws -> Value
     ) throws -> [Value] {
         var found: [Value] = []
-        try statement(sql).each(arguments) { found.append(try body($0)) }
+        try each(sql, arguments) { found.append(try body($0)) }
         return found
     }
 
@@ -75,16 +82,19 @@ extension JournalTransaction {
 
     /// Inserts a new inode under a number that was never used; `build` makes it from the number.
     public func insertInode(_ build: (InodeNumber) -> Inode) throws -> Inode {
-        let inode = build(try nextNumber())
+        let last = try lastNumber()
+        guard last.sql < Int64.max else { throw CacheError.corrupt("no inode number is left") }
+        let inode = build(InodeNumber(sql: last.sql + 1))
         try execute(Self.insertInode, inode.values)
         journal.inodeRows.wasWritten(inode)
         return inode
     }
 
-    private func nextNumber() throws -> InodeNumber {
+    /// The number of the newest inode: those that come later have higher ones.
+    public func lastNumber() throws -> InodeNumber {
         let last = try number("SELECT seq FROM sqlite_sequence WHERE name = 'inode'") ?? 0
-        guard (0..<Int64.max).contains(last) else { throw CacheError.corrupt("no inode number is left") }
-        return InodeNumber(sql: last + 1)
+        guard last >= 0 else { throw CacheError.corrupt("the last inode number is negative") }
+        return InodeNumber(sql: last)
     }
 
     public func update(_ inode: Inode) throws {

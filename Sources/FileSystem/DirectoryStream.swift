@@ -1,21 +1,163 @@
 import Cache
+import ObjectStore
 import Synchronization
+import Transfer
 
-/// An open directory: the names it had when reading began, so that a reader sees each once whatever is created and
-/// deleted meanwhile; read anew after rewinddir(3).
-final class DirectoryStream: Sendable {
-    struct Item: Sendable {
-        var name: FileName
-        var inode: InodeNumber
-        /// Nil if only the object's metadata could tell.
-        var kind: InodeKind?
-        var isMetadataKnown: Bool
+/// An open directory. A reader sees each name once whatever is created and deleted meanwhile, and a place in the stream
+/// stays where it is; read anew after rewinddir(3).
+///
+/// Names are taken from the journal, some at a time, in the order of their bytes. While the directory is listed for the
+/// first time, those that the listing adds follow: behind what was taken already they are found in the journal, before
+/// it they come last.
+///
+/// Thread rule: any thread. A leaf lock, also inside of the journal's.
+final class DirectoryStream: ListingFollower {
+    /// Told once: nil when there is something to read, or nothing will come any more.
+    typealias Completion = @Sendable (StoreError?) -> Void
+
+    /// What a reader finds at a place.
+    enum Place {
+        case entry(DirectoryNames.Entry)
+        /// The journal may have more: ``take(_:)``.
+        case unknown
+        /// A listing may bring more: ``wait(for:then:)``.
+        case awaited
+        case end
+    }
+
+    fileprivate enum Cursor {
+        /// Names up to this one were taken from the journal.
+        case after(String?)
+        case end
+    }
+
+    fileprivate struct State {
+        var names = DirectoryNames()
+        var cursor = Cursor.after(nil)
+        /// A listing that adds names is under way.
+        var isFollowing: Bool
+        /// Why the listing ended before its end.
+        var failure: StoreError?
+        /// Nil: for whatever comes first.
+        var waiting: [(index: Int?, completion: Completion)] = []
     }
 
     let directory: InodeNumber
-    let items = Mutex<[Item]?>(nil)
+    /// Names that are taken from the journal at a time.
+    static let pageLength = 1024
+    private let state: Mutex<State>
 
-    init(directory: InodeNumber) {
+    /// `isFollowing`: until ``ended(_:)`` a listing adds names.
+    init(directory: InodeNumber, isFollowing: Bool) {
         self.directory = directory
+        state = Mutex(State(isFollowing: isFollowing))
+    }
+
+    /// Whether nothing was read yet since the stream began.
+    var isFresh: Bool {
+        state.withLock { state in
+            if case .after(nil) = state.cursor { state.names.count == 0 } else { false }
+        }
+    }
+
+    /// Begins anew.
+    func rewind(isFollowing: Bool) {
+        state.withLock { state in
+            let waiting = state.waiting
+            state = State(isFollowing: isFollowing)
+            state.waiting = waiting
+        }
+    }
+
+    /// At the end of what is known, the failure that kept more from coming is thrown.
+    func place(_ index: Int) throws(StoreError) -> Place {
+        let (place, failure) = state.withLock { state -> (Place, StoreError?) in
+            if index < state.names.count { return (.entry(state.names[index]), nil) }
+            guard case .end = state.cursor else { return (.unknown, nil) }
+            return state.isFollowing ? (.awaited, nil) : (.end, state.failure)
+        }
+        if let failure { throw failure }
+        return place
+    }
+
+    /// Takes the next names from the journal, inside of a transaction.
+    func take(in transaction: JournalTransaction) throws {
+        guard case .after(let name) = state.withLock({ $0.cursor }) else { return }
+        let page = try transaction.children(of: directory, after: name, limit: Self.pageLength)
+        state.withLock { state in
+            for dentry in page.elements { state.names.append(DirectoryNames.Entry(dentry)) }
+            state.cursor = page.next.map { .after($0) } ?? .end
+        }
+    }
+
+    /// Calls `completion` when the place is no longer ``Place/awaited``; at once if it is not. Nil: when the listing got
+    /// on, or has ended.
+    func wait(for index: Int?, then completion: @escaping Completion) {
+        let (isAwaited, failure) = state.withLock { state -> (Bool, StoreError?) in
+            guard state.isFollowing else { return (false, state.failure) }
+            guard index.map(state.isAwaited) ?? true else { return (false, nil) }
+            state.waiting.append((index, completion))
+            return (true, nil)
+        }
+        if !isAwaited { completion(failure) }
+    }
+
+    // MARK: The listing
+
+    func added(_ names: [Dentry]) {
+        state.withLock { state in
+            guard state.isFollowing else { return }
+            for dentry in names where state.hasPassed(dentry.name) {
+                state.names.append(DirectoryNames.Entry(dentry))
+            }
+        }
+    }
+
+    func gotOn() {
+        let ready = state.withLock { $0.takeReady() }
+        for (_, completion) in ready { completion(nil) }
+    }
+
+    func ended(_ failure: StoreError?) {
+        let ready = state.withLock { state in
+            state.isFollowing = false
+            state.failure = failure
+            return state.takeReady()
+        }
+        for (_, completion) in ready { completion(failure) }
+    }
+}
+
+extension DirectoryStream.State {
+    fileprivate func isAwaited(_ index: Int) -> Bool {
+        guard isFollowing, index >= names.count, case .end = cursor else { return false }
+        return true
+    }
+
+    /// Those who need not wait any longer.
+    fileprivate mutating func takeReady() -> [(index: Int?, completion: DirectoryStream.Completion)] {
+        let state = self
+        waiting = state.waiting.filter { $0.index.map(state.isAwaited) == true }
+        return state.waiting.filter { $0.index.map(state.isAwaited) != true }
+    }
+
+    fileprivate func hasPassed(_ name: FileName) -> Bool {
+        switch cursor {
+        case .after(let last?): !last.utf8.lexicographicallyPrecedes(name.string.utf8)
+        case .after(nil): false
+        case .end: true
+        }
+    }
+}
+
+extension DirectoryNames.Entry {
+    /// A symbolic link is at most this long: below it, only the object's metadata tells a link from a file.
+    private static let largestAmbiguousSize = MetadataLoader.maximumTargetLength
+
+    fileprivate init(_ dentry: Dentry) {
+        let inode = dentry.inode
+        self.init(
+            name: dentry.name, inode: inode.aliasOf ?? inode.number, kind: inode.kind,
+            isAmbiguous: !inode.isMetadataKnown && inode.kind == .file && inode.size <= Self.largestAmbiguousSize)
     }
 }

@@ -21,6 +21,7 @@ public final class FileSystem: FileSystemOperations {
     let fetcher: Fetcher
     let lister: Lister
     let metadata: MetadataLoader
+    let listed: ListedAttributes
     let writeback: Writeback
     let link: LinkMonitor
     let options: FileSystemOptions
@@ -48,14 +49,16 @@ public final class FileSystem: FileSystemOperations {
     }
 
     public init(
-        cache: FileCache, fetcher: Fetcher, lister: Lister, metadata: MetadataLoader, writeback: Writeback,
-        link: LinkMonitor, defaults: RemoteDefaults, options: FileSystemOptions, time: any TimeSource, logger: Logger
+        cache: FileCache, fetcher: Fetcher, lister: Lister, metadata: MetadataLoader, listed: ListedAttributes,
+        writeback: Writeback, link: LinkMonitor, defaults: RemoteDefaults, options: FileSystemOptions,
+        time: any TimeSource, logger: Logger
     ) throws {
         self.cache = cache
         journal = cache.journal
         self.fetcher = fetcher
         self.lister = lister
         self.metadata = metadata
+        self.listed = listed
         self.writeback = writeback
         self.link = link
         self.options = options

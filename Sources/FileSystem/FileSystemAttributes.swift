@@ -10,6 +10,23 @@ extension FileSystem {
         (shown(settledSetID(try row(number))), timeToLive)
     }
 
+    public func awaitAttributes(
+        of number: InodeNumber, forExtended name: String?, reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
+        let isKept = name.map { $0.hasPrefix(Self.userPrefix) && !$0.hasPrefix(VirtualAttribute.prefix) } ?? true
+        guard isKept, let inode = try? rowIfAny(number), !inode.isMetadataKnown, !link.isOffline else {
+            reply(.success(()))
+            return nil
+        }
+        // What is known has to do if the bucket does not answer soon.
+        let parked = park(reply, within: Self.renewalDeadline) {
+            $0.answer(.success(()))
+            return nil
+        }
+        metadata.load(number) { _ in parked.answer(.success(())) }
+        return parked
+    }
+
     public func setAttributes(
         of number: InodeNumber, _ change: AttributeChange, caller: Caller
     ) throws(Errno) -> (FileAttributes, timeToLive: Duration) {

@@ -28,11 +28,12 @@ extension FileSystem {
     public func open(
         _ inode: InodeNumber, mode: OpenMode, reply: @escaping Reply<OpenedFile>
     ) -> (any PendingOperation)? {
-        do throws(Errno) {
-            reply(.success(try open(inode, mode)))
-        } catch {
-            reply(.failure(error))
+        let answer: Reply<Void> = { known in
+            reply(known.flatMap { Result { () throws(Errno) in try self.open(inode, mode) } })
         }
+        // What is written takes the place of an object with all that it carries.
+        if mode.contains(.write) { return awaitAttributes(of: inode, forExtended: nil, reply: answer) }
+        answer(.success(()))
         return nil
     }
 

@@ -6,22 +6,15 @@ import Transfer
 // MARK: Reading directories
 
 extension FileSystem {
-    /// A symbolic link is at most this long: below it, only the object's metadata tells a link from a file.
-    private static let largestAmbiguousSize = MetadataLoader.maximumTargetLength
-
     public func openDirectory(
         _ number: InodeNumber, reply: @escaping Reply<HandleNumber>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
-            let isListed = try read { transaction in
-                _ = try directory(number, in: transaction)
-                return try transaction.listed(number) != nil
-            }
-            guard isListed else { return listFirst(number, reply) }
+            guard try isListed(number) else { return listFirst(number, reply) }
             if !link.isOffline, let limit = lister.consult(number, patience: Self.renewalDeadline) {
                 return renew(number, within: limit, reply)
             }
-            reply(.success(makeStream(number)))
+            reply(.success(open(DirectoryStream(directory: number, isFollowing: false))))
             return nil
         } catch {
             reply(.failure(error))
@@ -29,40 +22,76 @@ extension FileSystem {
         }
     }
 
+    private func isListed(_ number: InodeNumber) throws(Errno) -> Bool {
+        try read { transaction in
+            _ = try directory(number, in: transaction)
+            return try transaction.listed(number) != nil
+        }
+    }
+
+    /// The directory can be read as soon as the first names are there.
     private func listFirst(_ number: InodeNumber, _ reply: @escaping Reply<HandleNumber>) -> any PendingOperation {
+        let stream = DirectoryStream(directory: number, isFollowing: true)
         let parked = parkForListing(of: number, reply) { $0.answer(.failure(.ioError)) }
-        lister.refresh(number) { error in
+        follow(stream)
+        stream.wait(for: nil) { [self] error in
             if let error {
-                parked.answer(.failure(self.failure(error)))
+                parked.answer(.failure(failure(error)))
             } else {
-                self.answer(parked, number)
+                answer(parked, stream)
             }
         }
         return parked
+    }
+
+    private func follow(_ stream: DirectoryStream) {
+        lister.refresh(stream.directory, follower: stream) { stream.ended($0) }
     }
 
     /// What is known has to do if the bucket does not answer soon.
     private func renew(
         _ number: InodeNumber, within limit: Duration, _ reply: @escaping Reply<HandleNumber>
     ) -> any PendingOperation {
+        let stream = DirectoryStream(directory: number, isFollowing: false)
         let parked = park(reply, within: limit) {
-            self.answer($0, number)
+            self.answer($0, stream)
             return nil
         }
-        lister.refresh(number) { _ in self.answer(parked, number) }
+        lister.refresh(number) { _ in self.answer(parked, stream) }
         return parked
     }
 
-    private func answer(_ parked: ParkedReply<HandleNumber>, _ number: InodeNumber) {
-        let handle = makeStream(number)
+    private func answer(_ parked: ParkedReply<HandleNumber>, _ stream: DirectoryStream) {
+        let handle = open(stream)
         if !parked.answer(.success(handle)) { releaseDirectory(handle) }
     }
 
-    private func makeStream(_ number: InodeNumber) -> HandleNumber {
+    private func open(_ stream: DirectoryStream) -> HandleNumber {
         table.withLock { table in
             let handle = table.nextHandle()
-            table.directories[handle] = DirectoryStream(directory: number)
+            table.directories[handle] = stream
             return handle
+        }
+    }
+
+    public func awaitEntries(
+        _ handle: HandleNumber, offset: Int64, reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
+        do throws(Errno) {
+            let stream = try self.stream(handle)
+            let index = Self.index(of: offset)
+            guard index >= 0, case .awaited = try place(index, in: stream) else {
+                reply(.success(()))
+                return nil
+            }
+            let parked = parkForListing(of: stream.directory, reply) { $0.answer(.failure(.ioError)) }
+            stream.wait(for: index) { [self] error in
+                parked.answer(error.map { .failure(failure($0)) } ?? .success(()))
+            }
+            return parked
+        } catch {
+            reply(.failure(error))
+            return nil
         }
     }
 
@@ -71,33 +100,57 @@ extension FileSystem {
     ) throws(Errno) {
         let stream = try self.stream(handle)
         var position = max(0, offset)
-        if position == 0 { rewind(stream) }
-        let items = try names(of: stream)
+        if position == 0 {
+            try rewind(stream)
+            // The stream begins now: what is made while `.` and `..` are read comes later.
+            _ = try place(0, in: stream)
+        }
         while position < 2 {
             guard emit(try dotEntry(stream.directory, position)) else { return }
             position += 1
         }
-        var index = Int(position - 2)
-        while index < items.count {
-            guard
-                let taken = try emitEntry(
-                    items[index], of: stream.directory, Int64(index + 3), withAttributes, emit)
-            else {
-                index += 1
-                continue
+        let timeToLive = kernelTimeToLive(in: stream.directory)
+        let place = listed.place(of: stream.directory)
+        while case .entry(let found) = try self.place(Self.index(of: position), in: stream) {
+            position += 1
+            var entry = DirectoryEntry(
+                name: found.name.string, inode: found.inode, kind: found.isAmbiguous ? nil : found.kind,
+                nextOffset: position, entry: nil)
+            if withAttributes {
+                // It is gone since.
+                guard let inode = try rowIfAny(found.inode), inode.linkCount > 0 else { continue }
+                if listed.suffice(for: inode, in: place) { entry.entry = self.entry(inode, for: timeToLive) }
             }
-            guard taken else { return }
-            index += 1
+            guard emit(entry) else {
+                if entry.entry != nil { forget(found.inode, count: 1) }
+                return
+            }
+        }
+    }
+
+    /// Of what is at an offset, behind `.` and `..`.
+    private static func index(of offset: Int64) -> Int { Int(offset - 2) }
+
+    /// Never ``DirectoryStream/Place/unknown``.
+    private func place(_ index: Int, in stream: DirectoryStream) throws(Errno) -> DirectoryStream.Place {
+        while true {
+            let place: DirectoryStream.Place
+            do { place = try stream.place(index) } catch { throw failure(error) }
+            guard case .unknown = place else { return place }
+            try read { try stream.take(in: $0) }
         }
     }
 
     /// What others did since the directory was opened comes with the listing that this may begin.
-    private func rewind(_ stream: DirectoryStream) {
-        let isFirst = stream.items.withLock { items in
-            defer { items = nil }
-            return items == nil
+    private func rewind(_ stream: DirectoryStream) throws(Errno) {
+        guard !stream.isFresh else { return }
+        let isListed = try isListed(stream.directory)
+        stream.rewind(isFollowing: !isListed)
+        if !isListed {
+            follow(stream)
+        } else if !link.isOffline {
+            _ = lister.consult(stream.directory, patience: .zero)
         }
-        if !isFirst && !link.isOffline { _ = lister.consult(stream.directory, patience: .zero) }
     }
 
     public func synchronizeDirectory(_ handle: HandleNumber) throws(Errno) {
@@ -118,44 +171,11 @@ extension FileSystem {
         return stream
     }
 
-    private func names(of stream: DirectoryStream) throws(Errno) -> [DirectoryStream.Item] {
-        if let items = stream.items.withLock({ $0 }) { return items }
-        let items = try read { transaction in
-            try transaction.children(of: stream.directory).map { child in
-                let isAmbiguous =
-                    !child.inode.isMetadataKnown && child.inode.kind == .file
-                    && child.inode.size <= Self.largestAmbiguousSize
-                return DirectoryStream.Item(
-                    name: child.name, inode: child.inode.aliasOf ?? child.inode.number,
-                    kind: isAmbiguous ? nil : child.inode.kind, isMetadataKnown: child.inode.isMetadataKnown)
-            }
-        }
-        stream.items.withLock { $0 = items }
-        return items
-    }
-
     private func dotEntry(_ directory: InodeNumber, _ position: Int64) throws(Errno) -> DirectoryEntry {
         let isParent = position == 1
         let inode = isParent ? parentOf(directory) ?? directory : directory
         return DirectoryEntry(
             name: isParent ? ".." : ".", inode: inode, kind: .directory, nextOffset: position + 1, entry: nil)
-    }
-
-    /// Whether the entry was taken; nil if it is left out, because it is gone and attributes were asked for.
-    private func emitEntry(
-        _ item: DirectoryStream.Item, of directory: InodeNumber, _ nextOffset: Int64, _ withAttributes: Bool,
-        _ emit: (DirectoryEntry) -> Bool
-    ) throws(Errno) -> Bool? {
-        var entry = DirectoryEntry(
-            name: item.name.string, inode: item.inode, kind: item.kind, nextOffset: nextOffset, entry: nil)
-        guard withAttributes && item.isMetadataKnown else { return emit(entry) }
-        guard let inode = try rowIfAny(item.inode), inode.linkCount > 0 else { return nil }
-        entry.entry = self.entry(inode, in: directory)
-        guard emit(entry) else {
-            forget(item.inode, count: 1)
-            return false
-        }
-        return true
     }
 }
 

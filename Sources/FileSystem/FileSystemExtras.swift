@@ -6,7 +6,7 @@ import Transfer
 // MARK: Extended attributes
 
 extension FileSystem {
-    private static let userPrefix = "user."
+    static let userPrefix = "user."
 
     public func setExtendedAttribute(
         _ name: String, to value: [UInt8], of number: InodeNumber, mode: ExtendedAttributeMode

@@ -28,7 +28,7 @@ extension FileSystem {
                 lister.refresh(parent)
             }
             guard let found = known.inode else { throw .noSuchFileOrDirectory }
-            guard found.isMetadataKnown || link.isOffline else {
+            guard listed.suffice(for: found, in: listed.place(of: parent)) || link.isOffline else {
                 return loadMetadata(of: found, named: name, in: parent, reply)
             }
             reply(.success(entry(found, in: parent)))
@@ -43,14 +43,18 @@ extension FileSystem {
 
     /// An answer that gives the kernel a reference to what a name in a directory leads to.
     func entry(_ inode: Inode, in directory: InodeNumber) -> Entry {
+        entry(inode, for: kernelTimeToLive(in: directory))
+    }
+
+    func entry(_ inode: Inode, for timeToLive: Duration) -> Entry {
         var entry = entry(inode)
-        entry.timeToLive = kernelTimeToLive(in: directory)
+        entry.timeToLive = timeToLive
         return entry
     }
 
     /// The kernel answers for a name by itself no longer than it is fresh: it would hide what others did. Where what
     /// is known is not fresh (no network; changes that are not sent yet), it has no reason to ask more often.
-    private func kernelTimeToLive(in directory: InodeNumber) -> Duration {
+    func kernelTimeToLive(in directory: InodeNumber) -> Duration {
         let left = lister.remainingFreshness(of: directory)
         return left > .zero ? min(timeToLive, left) : timeToLive
     }
@@ -131,7 +135,9 @@ extension FileSystem {
     ) {
         do throws(Errno) {
             guard let found = try find(name, in: parent).inode else { throw .noSuchFileOrDirectory }
-            guard !found.isMetadataKnown else { return give(parked, found.number, in: parent) }
+            guard !listed.suffice(for: found, in: listed.place(of: parent)) else {
+                return give(parked, found.number, in: parent)
+            }
             loadMetadata(of: found, named: name, in: parent, for: parked, retries: retries)
         } catch {
             parked.answer(.failure(error))

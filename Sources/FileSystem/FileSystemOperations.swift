@@ -190,6 +190,12 @@ public protocol FileSystemOperations: Sendable {
     /// How long the kernel may remember that a name does not exist in a directory.
     func negativeTimeToLive(in directory: InodeNumber) -> Duration
 
+    /// Answers when the attributes are known that only the object has, which a listing does not tell; after some seconds
+    /// in any case. To be waited for before a change of attributes, a further name, and a look at extended attributes.
+    /// `name`: of the one extended attribute that it is about; nil: all attributes.
+    func awaitAttributes(
+        of inode: InodeNumber, forExtended name: String?, reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)?
     /// Attributes and how long the kernel may keep them.
     func attributes(of inode: InodeNumber) throws(Errno) -> (FileAttributes, timeToLive: Duration)
     func setAttributes(
@@ -257,6 +263,9 @@ public protocol FileSystemOperations: Sendable {
     func openDirectory(
         _ inode: InodeNumber, reply: @escaping Reply<HandleNumber>
     ) -> (any PendingOperation)?
+    /// Answers when there is something to read behind `offset`, or nothing more will come: before that,
+    /// ``readDirectory(_:offset:withAttributes:emit:)`` may find nothing although the directory has more names.
+    func awaitEntries(_ handle: HandleNumber, offset: Int64, reply: @escaping Reply<Void>) -> (any PendingOperation)?
     /// Gives the entries behind `offset` (0: from the first) to `emit` until it returns false, which means that the
     /// entry did not fit and was not taken. With `withAttributes`, each entry taken that carries an ``Entry`` is a
     /// reference of the kernel.

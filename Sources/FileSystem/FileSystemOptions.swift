@@ -13,6 +13,8 @@ public struct FileSystemOptions: Equatable, Sendable {
     public var metadataTimeToLive: Duration = .seconds(5)
     /// Attributes that go to the bucket; changes of others cause no request.
     public var metadata = MetadataPolicy.full
+    /// Where attributes come from that nobody changed here.
+    public var attributes = AttributeSource.auto
     /// The first look at a file brings bytes of it, where files are read after it.
     public var looksBringBytes = true
     /// Before the path of a file in its key; empty, or ends in a slash.

@@ -7,7 +7,7 @@ import SystemPackage
 
 extension FuseSession {
     func attributes(_ request: KernelRequest, inode: fuse_ino_t) {
-        answerAttributes(request) { () throws(Errno) in
+        Self.answerAttributes(RequestReply(request)) { () throws(Errno) in
             try operations.attributes(of: InodeNumber(rawValue: inode))
         }
     }
@@ -20,8 +20,11 @@ extension FuseSession {
     ) {
         guard let status else { return RequestReply(request).fail(.invalidArgument) }
         let change = AttributeChange(status.pointee, valid: valid)
-        answerAttributes(request) { () throws(Errno) in
-            try operations.setAttributes(of: InodeNumber(rawValue: inode), change, caller: request.caller)
+        let (inode, caller) = (InodeNumber(rawValue: inode), request.caller)
+        answerKnowing(inode, request) { [operations] reply in
+            Self.answerAttributes(reply) { () throws(Errno) in
+                try operations.setAttributes(of: inode, change, caller: caller)
+            }
         }
     }
 
@@ -33,11 +36,10 @@ extension FuseSession {
         }
     }
 
-    private func answerAttributes(
-        _ request: KernelRequest,
+    private static func answerAttributes(
+        _ reply: consuming RequestReply,
         _ operation: () throws(Errno) -> (FileAttributes, timeToLive: Duration)
     ) {
-        let reply = RequestReply(request)
         switch Result(catching: operation) {
         case .success((let attributes, let timeToLive)): reply.attributes(attributes, timeToLive: timeToLive)
         case .failure(let errno): reply.fail(errno)

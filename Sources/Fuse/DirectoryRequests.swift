@@ -35,25 +35,47 @@ extension FuseSession {
         _ information: UnsafeMutablePointer<fuse_file_info>?,
         withAttributes: Bool
     ) {
-        let reply = RequestReply(request)
-        guard let handle = Self.handle(information) else { return reply.fail(.badFileDescriptor) }
-        guard let memory = sluice_fuse_thread_buffer(size) else { return reply.fail(.noMemory) }
+        guard let handle = Self.handle(information) else { return RequestReply(request).fail(.badFileDescriptor) }
+        let page = PageRequest(handle: handle, size: size, offset: Int64(offset), withAttributes: withAttributes)
+        answerLater(
+            request,
+            send: { [self] reply, result in
+                switch result {
+                case .success: send(page, to: request, reply)
+                case .failure(let errno): reply.fail(errno)
+                }
+                return true
+            },
+            operation: { operations.awaitEntries(handle, offset: page.offset, reply: $0) }
+        )
+    }
+
+    private struct PageRequest {
+        var handle: HandleNumber
+        /// Bytes that the kernel has room for.
+        var size: Int
+        var offset: Int64
+        var withAttributes: Bool
+    }
+
+    private func send(_ asked: PageRequest, to request: KernelRequest, _ reply: consuming RequestReply) {
+        guard let memory = sluice_fuse_thread_buffer(asked.size) else { return reply.fail(.noMemory) }
         var page = DirectoryPage(
             request: request,
-            memory: UnsafeMutableRawBufferPointer(start: memory, count: size),
-            withAttributes: withAttributes
+            memory: UnsafeMutableRawBufferPointer(start: memory, count: asked.size),
+            withAttributes: asked.withAttributes
         )
         let result = Result { () throws(Errno) in
-            try operations.readDirectory(handle, offset: Int64(offset), withAttributes: withAttributes) { entry in
-                page.append(entry)
-            }
+            try operations.readDirectory(
+                asked.handle,
+                offset: asked.offset,
+                withAttributes: asked.withAttributes
+            ) { page.append($0) }
         }
-        switch result {
-        case .success:
-            if !reply.bytes(page.filled) { giveBack(page.references) }
-        case .failure(let errno):
-            giveBack(page.references)
-            reply.fail(errno)
+        if case .failure(let errno) = result, page.filled.isEmpty { return reply.fail(errno) }
+        // What was found before an error is given first: the next request meets the error.
+        if !reply.bytes(page.filled) {
+            for inode in page.references { operations.forget(inode, count: 1) }
         }
     }
 
@@ -65,9 +87,5 @@ extension FuseSession {
     func releaseDirectory(_ request: KernelRequest, _ information: UnsafeMutablePointer<fuse_file_info>?) {
         if let handle = Self.handle(information) { operations.releaseDirectory(handle) }
         RequestReply(request).succeed()
-    }
-
-    private func giveBack(_ references: [InodeNumber]) {
-        for inode in references { operations.forget(inode, count: 1) }
     }
 }

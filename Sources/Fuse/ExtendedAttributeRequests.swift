@@ -12,15 +12,22 @@ extension FuseSession {
         name: UnsafePointer<CChar>?,
         capacity: Int
     ) {
-        answerValue(request, capacity: capacity) { () throws(Errno) in
-            try operations.extendedAttribute(try Self.attributeName(name), of: InodeNumber(rawValue: inode))
+        let inode = InodeNumber(rawValue: inode)
+        withAttributeName(name, request) { name in
+            answerKnowing(inode, extended: name, request) { [operations] reply in
+                Self.answerValue(reply, capacity: capacity) { () throws(Errno) in
+                    try operations.extendedAttribute(name, of: inode)
+                }
+            }
         }
     }
 
     func extendedAttributeNames(_ request: KernelRequest, inode: fuse_ino_t, capacity: Int) {
-        answerValue(request, capacity: capacity) { () throws(Errno) in
-            let names = try operations.extendedAttributeNames(of: InodeNumber(rawValue: inode))
-            return names.flatMap { Array($0.utf8) + [0] }
+        let inode = InodeNumber(rawValue: inode)
+        answerKnowing(inode, request) { [operations] reply in
+            Self.answerValue(reply, capacity: capacity) { () throws(Errno) in
+                try operations.extendedAttributeNames(of: inode).flatMap { Array($0.utf8) + [0] }
+            }
         }
     }
 
@@ -31,41 +38,57 @@ extension FuseSession {
         value: UnsafeRawBufferPointer,
         flags: Int32
     ) {
-        answer(request) { () throws(Errno) in
-            try operations.setExtendedAttribute(
-                try Self.attributeName(name),
-                to: Array(value),
-                of: InodeNumber(rawValue: inode),
-                mode: try Self.mode(flags)
-            )
+        let (inode, value) = (InodeNumber(rawValue: inode), Array(value))
+        guard let mode = ExtendedAttributeMode(flags) else { return RequestReply(request).fail(.invalidArgument) }
+        withAttributeName(name, request) { name in
+            answerKnowing(inode, extended: name, request) { [operations] reply in
+                reply.outcome { () throws(Errno) in
+                    try operations.setExtendedAttribute(name, to: value, of: inode, mode: mode)
+                }
+            }
         }
     }
 
     func removeExtendedAttribute(_ request: KernelRequest, inode: fuse_ino_t, name: UnsafePointer<CChar>?) {
-        answer(request) { () throws(Errno) in
-            try operations.removeExtendedAttribute(try Self.attributeName(name), of: InodeNumber(rawValue: inode))
+        let inode = InodeNumber(rawValue: inode)
+        withAttributeName(name, request) { name in
+            answerKnowing(inode, extended: name, request) { [operations] reply in
+                reply.outcome { () throws(Errno) in try operations.removeExtendedAttribute(name, of: inode) }
+            }
         }
     }
 
-    private func answerValue(_ request: KernelRequest, capacity: Int, _ value: () throws(Errno) -> [UInt8]) {
-        let reply = RequestReply(request)
+    private static func answerValue(
+        _ reply: consuming RequestReply,
+        capacity: Int,
+        _ value: () throws(Errno) -> [UInt8]
+    ) {
         switch Result(catching: value) {
         case .success(let value): reply.attributeValue(value, capacity: capacity)
         case .failure(let errno): reply.fail(errno)
         }
     }
 
-    private static func attributeName(_ raw: UnsafePointer<CChar>?) throws(Errno) -> String {
-        guard let raw, let name = String(validatingCString: raw) else { throw .illegalByteSequence }
-        return name
+    private func withAttributeName(
+        _ raw: UnsafePointer<CChar>?,
+        _ request: KernelRequest,
+        _ body: (String) -> Void
+    ) {
+        guard let raw, let name = String(validatingCString: raw) else {
+            return RequestReply(request).fail(.illegalByteSequence)
+        }
+        body(name)
     }
+}
 
-    private static func mode(_ flags: Int32) throws(Errno) -> ExtendedAttributeMode {
+extension ExtendedAttributeMode {
+    /// Nil for flags that setxattr(2) does not have.
+    fileprivate init?(_ flags: Int32) {
         switch flags {
-        case 0: .createOrReplace
-        case 1: .create
-        case 2: .replace
-        default: throw .invalidArgument
+        case 0: self = .createOrReplace
+        case 1: self = .create
+        case 2: self = .replace
+        default: return nil
         }
     }
 }

@@ -153,13 +153,30 @@ public final class FuseSession: Sendable {
         if let pending = operation({ reply.answer($0) }) { reply.park(pending) }
     }
 
+    /// Runs a local operation when the attributes of an inode are known. `name`: of the one extended attribute that it is
+    /// about.
+    func answerKnowing(
+        _ inode: InodeNumber,
+        extended name: String? = nil,
+        _ request: KernelRequest,
+        _ operation: @escaping @Sendable (consuming RequestReply) -> Void
+    ) {
+        answerLater(
+            request,
+            send: { reply, result in
+                switch result {
+                case .success: operation(reply)
+                case .failure(let errno): reply.fail(errno)
+                }
+                return true
+            },
+            operation: { operations.awaitAttributes(of: inode, forExtended: name, reply: $0) }
+        )
+    }
+
     /// Runs a local operation whose answer carries nothing.
     func answer(_ request: KernelRequest, _ operation: () throws(Errno) -> Void) {
-        let reply = RequestReply(request)
-        switch Result(catching: operation) {
-        case .success: reply.succeed()
-        case .failure(let errno): reply.fail(errno)
-        }
+        RequestReply(request).outcome(operation)
     }
 
     /// A name as the kernel passes it; answers the request if no file can have it.

@@ -73,12 +73,14 @@ extension FuseSession {
         parent: fuse_ino_t,
         name: UnsafePointer<CChar>?
     ) {
-        answerEntry(request, name) { name throws(Errno) in
-            try operations.makeHardLink(
-                name,
-                in: InodeNumber(rawValue: parent),
-                to: InodeNumber(rawValue: inode)
-            )
+        guard let name else { return RequestReply(request).fail(.invalidArgument) }
+        let (inode, parent) = (InodeNumber(rawValue: inode), InodeNumber(rawValue: parent))
+        withName(name, request) { name in
+            answerKnowing(inode, request) { [operations] reply in
+                Self.answerEntry(reply, operations) { () throws(Errno) in
+                    try operations.makeHardLink(name, in: parent, to: inode)
+                }
+            }
         }
     }
 
@@ -179,9 +181,18 @@ extension FuseSession {
         _ name: UnsafePointer<CChar>?,
         _ make: (FileName) throws(Errno) -> Entry
     ) {
-        let reply = RequestReply(request)
-        guard let name else { return reply.fail(.invalidArgument) }
-        switch Result(catching: { () throws(Errno) in try make(try FileName(kernelName: name)) }) {
+        guard let name else { return RequestReply(request).fail(.invalidArgument) }
+        withName(name, request) { name in
+            Self.answerEntry(RequestReply(request), operations) { () throws(Errno) in try make(name) }
+        }
+    }
+
+    private static func answerEntry(
+        _ reply: consuming RequestReply,
+        _ operations: any FileSystemOperations,
+        _ make: () throws(Errno) -> Entry
+    ) {
+        switch Result(catching: make) {
         case .success(let entry):
             if !reply.entry(entry) { operations.forget(entry.attributes.inode, count: 1) }
         case .failure(let errno): reply.fail(errno)

@@ -32,6 +32,14 @@ struct RequestReply: ~Copyable {
         fuse_reply_err(use(), 0)
     }
 
+    /// Of an operation whose answer carries nothing.
+    consuming func outcome(_ operation: () throws(Errno) -> Void) {
+        switch Result(catching: operation) {
+        case .success: succeed()
+        case .failure(let errno): fail(errno)
+        }
+    }
+
     /// For requests that expect no answer (forget).
     consuming func nothing() {
         fuse_reply_none(use())

@@ -21,6 +21,7 @@ public final class Fetcher: Sendable {
     private let concurrency: Int
     private let isOnline: @Sendable () -> Bool
     private let logger: Logger
+    private let listed: ListedAttributes
     private let state = Mutex(State())
     private let successor = Mutex<Successor?>(nil)
     /// For bytes that find no room on the disk.
@@ -71,10 +72,11 @@ public final class Fetcher: Sendable {
 
     /// - Parameters:
     ///   - concurrency: requests under way at once.
+    ///   - listed: is told what objects turn out to be.
     ///   - isOnline: whether there is a way to the store; without one readers fail at once.
     public init(
         store: any ObjectStore, cache: FileCache, time: any TimeSource, concurrency: Int, logger: Logger,
-        isOnline: @escaping @Sendable () -> Bool
+        listed: ListedAttributes, isOnline: @escaping @Sendable () -> Bool
     ) {
         self.store = store
         self.cache = cache
@@ -82,6 +84,7 @@ public final class Fetcher: Sendable {
         self.concurrency = concurrency
         self.logger = logger
         self.isOnline = isOnline
+        self.listed = listed
         uncached = UncachedReader(store: store, time: time)
     }
 
@@ -270,7 +273,9 @@ extension Fetcher {
         // Asked for as a whole, an object comes with the checksum that its store keeps.
         let range = request.range == 0..<base.size ? nil : request.range
         do {
-            _ = try await store.get(base.key, range: range, ifMatch: isSuccessor == nil ? base.etag : nil, into: sink)
+            let info = try await store.get(
+                base.key, range: range, ifMatch: isSuccessor == nil ? base.etag : nil, into: sink)
+            listed.saw(info, of: request.inode)
         } catch {
             try? sink.flush()
             throw error

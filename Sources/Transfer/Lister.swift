@@ -15,6 +15,7 @@ public final class Lister: Sendable {
     private let time: any TimeSource
     private let timeToLive: Duration
     private let defaults: RemoteDefaults
+    private let listed: ListedAttributes
     private let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private let onChange: @Sendable ([BucketChange]) -> Void
     private let logger: Logger
@@ -22,9 +23,21 @@ public final class Lister: Sendable {
 
     private struct State {
         var directories: [InodeNumber: DirectoryFreshness] = [:]
-        var underWay: [InodeNumber: [Completion]] = [:]
+        var underWay: [InodeNumber: Listing] = [:]
         /// Of the directories that have any: keys that no path can name, as was told.
         var unnameable: [InodeNumber: Int] = [:]
+    }
+
+    /// A listing under way.
+    private struct Listing {
+        var completions: [Completion] = []
+        var followers: [any ListingFollower] = []
+
+        mutating func join(_ completion: @escaping Completion, _ follower: (any ListingFollower)?) {
+            completions.append(completion)
+            guard let follower, !followers.contains(where: { $0 === follower }) else { return }
+            followers.append(follower)
+        }
     }
 
     /// Directories whose freshness is remembered; more, and all that are not being listed are taken for stale.
@@ -35,11 +48,13 @@ public final class Lister: Sendable {
     /// `isOpenForWriting` is asked inside of journal transactions.
     public init(
         store: any ObjectStore, journal: Journal, time: any TimeSource, timeToLive: Duration,
-        defaults: RemoteDefaults, logger: Logger, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool,
+        defaults: RemoteDefaults, logger: Logger, listed: ListedAttributes,
+        isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
     ) {
         self.store = store
         self.journal = journal
+        self.listed = listed
         self.isOpenForWriting = isOpenForWriting
         self.time = time
         self.timeToLive = timeToLive
@@ -88,19 +103,24 @@ public final class Lister: Sendable {
         note(directory) { $0.succeeded(at: $1) }
     }
 
-    /// Lists a directory, or joins a listing under way.
-    public func refresh(_ directory: InodeNumber, then completion: @escaping Completion = { _ in }) {
+    /// Lists a directory, or joins a listing under way. `follower` is told of the names that come from now on, if the
+    /// directory was never listed before.
+    public func refresh(
+        _ directory: InodeNumber, follower: (any ListingFollower)? = nil,
+        then completion: @escaping Completion = { _ in }
+    ) {
         let isFirst = state.withLock { state in
-            defer { state.underWay[directory, default: []].append(completion) }
-            return state.underWay[directory] == nil
+            let isFirst = state.underWay[directory] == nil
+            state.underWay[directory, default: Listing()].join(completion, follower)
+            return isFirst
         }
         guard isFirst else { return }
         note(directory) { $0.began(at: $1) }
         Task {
             let error = await list(directory)
             note(directory) { error == nil ? $0.succeeded(at: $1) : $0.failed(at: $1) }
-            let waiting = state.withLock { $0.underWay.removeValue(forKey: directory) ?? [] }
-            for completion in waiting { completion(error) }
+            let listing = state.withLock { $0.underWay.removeValue(forKey: directory) }
+            for completion in listing?.completions ?? [] { completion(error) }
         }
     }
 
@@ -142,27 +162,41 @@ public final class Lister: Sendable {
     private func list(_ directory: InodeNumber) async -> StoreError? {
         do {
             guard let prefix = try prefix(of: directory) else { return nil }
+            let (wasListed, newest) = try journal.read {
+                (try $0.listed(directory) != nil, try $0.lastNumber())
+            }
             var merge = ListingMerge(
                 directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults,
-                time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil,
-                isOpenForWriting: isOpenForWriting)
-            var continuation: String?
+                time: time.wall, wasListed: wasListed, newest: newest, isOpenForWriting: isOpenForWriting)
             var progress = ListingProgress()
-            repeat {
-                note(directory) { $0.asked(at: $1) }
-                let page = try await store.list(
-                    prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
+            note(directory) { $0.asked(at: $1) }
+            var page = try await page(of: prefix, from: nil)
+            while true {
                 try progress.take(page)
                 note(directory) { $0.received(at: $1) }
+                guard let continuation = page.continuation else { break }
+                // While one page is taken in, the next one is on its way.
+                async let next = self.page(of: prefix, from: continuation)
                 try apply(&merge) { try $0.apply(page, in: $1) }
-                continuation = page.continuation
-            } while continuation != nil
-            try apply(&merge) { try $0.finish(in: $1) }
+                for follower in followers(of: directory) { follower.gotOn() }
+                note(directory) { $0.asked(at: $1) }
+                page = try await next
+            }
+            try apply(&merge) { try $0.apply(page, in: $1) }
+            while try !apply(&merge, { try $0.finish(in: $1) }) {}
             tellOfUnnameable(merge)
             return nil
         } catch {
             return failure(error)
         }
+    }
+
+    private func followers(of directory: InodeNumber) -> [any ListingFollower] {
+        state.withLock { $0.underWay[directory]?.followers ?? [] }
+    }
+
+    private func page(of prefix: String, from continuation: String?) async throws(StoreError) -> ListPage {
+        try await store.list(prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
     }
 
     /// Once, and again when their number changes.
@@ -179,17 +213,22 @@ public final class Lister: Sendable {
     }
 
     /// Throws if the directory has another path by now: its listing says nothing of it then. An error ends the listing.
-    private func apply(
-        _ merge: inout ListingMerge, _ step: (inout ListingMerge, JournalTransaction) throws -> Void
-    ) throws {
-        try journal.write { transaction in
+    private func apply<Value>(
+        _ merge: inout ListingMerge, _ step: (inout ListingMerge, JournalTransaction) throws -> Value
+    ) throws -> Value {
+        let value = try journal.write { transaction in
             guard try prefix(of: merge.directory, in: transaction) == merge.prefix else {
                 throw StoreError(.conflict, message: "the directory was renamed while it was listed")
             }
-            try step(&merge, transaction)
+            let value = try step(&merge, transaction)
+            let added = merge.takeAdded()
+            for follower in followers(of: merge.directory) { follower.added(added) }
+            return value
         }
+        listed.except(merge.takeNews())
         let changes = merge.takeChanges()
         if !changes.isEmpty { onChange(changes) }
+        return value
     }
 
     private func prefix(of directory: InodeNumber) throws -> String? {

@@ -34,18 +34,30 @@ struct ListingMerge {
     let wasListed: Bool
     /// What a program may still write here keeps its name: the conflict is found when it is sent.
     let isOpenForWriting: @Sendable (InodeNumber) -> Bool
-    private(set) var seen: Set<FileName> = []
+    /// The newest inode when the listing began: what has a higher number is not older than it.
+    let newest: InodeNumber
     private(set) var changes: [BucketChange] = []
+    private(set) var added: [Dentry] = []
+    private(set) var news: [InodeNumber] = []
     /// Keys that no path can name.
     private(set) var unnameable = 0
-    /// See ``attemptedKeys(in:)``.
-    private var attempted: Set<ObjectKey>?
+    private var seen = SeenNames()
+    /// Names of covered objects that may have their own back.
+    private var covered: [FileName] = []
+    private var hasMarker = false
+    private var page = PageSurroundings()
+    /// The last name that ``finish(in:)`` looked at.
+    private var swept: String?
+
+    /// Names that are looked at in one transaction.
+    static let sweepLength = 4096
 
     init(
         directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp,
-        wasListed: Bool, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool
+        wasListed: Bool, newest: InodeNumber, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool
     ) {
         self.isOpenForWriting = isOpenForWriting
+        self.newest = newest
         self.time = time
         self.wasListed = wasListed
         self.directory = directory
@@ -60,26 +72,48 @@ struct ListingMerge {
         return changes
     }
 
-    mutating func apply(_ page: ListPage, in transaction: JournalTransaction) throws {
-        attempted = nil
-        for object in page.objects {
-            if object.key.string == prefix {
-                try mergeMarker(object, in: transaction)
-            } else if let name = rest(of: object.key.string).flatMap(FileName.init(_:)) {
+    /// Returns the names that were added to a directory that was never listed, since the last call.
+    mutating func takeAdded() -> [Dentry] {
+        defer { added = [] }
+        return added
+    }
+
+    /// Returns the inodes that came up in a directory which was listed before, since the last call.
+    mutating func takeNews() -> [InodeNumber] {
+        defer { news = [] }
+        return news
+    }
+
+    mutating func apply(_ listed: ListPage, in transaction: JournalTransaction) throws {
+        let objects = listed.objects.map { ($0, $0.key.string == prefix ? nil : name(ofKey: $0.key.string)) }
+        let directories = listed.commonPrefixes.map { name(ofPrefix: $0) }
+        page = PageSurroundings()
+        page.present = try presentNames(objects.compactMap(\.1) + directories.compactMap { $0 }, in: transaction)
+        page.keys = listed.objects.map(\.key)
+        for (object, name) in objects {
+            if let name {
                 try mergeFile(name, object, in: transaction)
+            } else if object.key.string == prefix {
+                try mergeMarker(object, in: transaction)
             } else {
                 unnameable += 1
             }
         }
-        for common in page.commonPrefixes {
-            if common.utf8.last == UInt8(ascii: "/"),
-                let name = rest(of: String(Substring(common.utf8.dropLast()))).flatMap(FileName.init(_:))
-            {
-                try mergeDirectory(name, in: transaction)
-            } else {
-                unnameable += 1
-            }
+        for name in directories {
+            if let name { try mergeDirectory(name, in: transaction) } else { unnameable += 1 }
         }
+    }
+
+    private func presentNames(_ names: [FileName], in transaction: JournalTransaction) throws -> Set<FileName> {
+        guard let first = names.min(), let last = names.max() else { return [] }
+        return try transaction.names(of: directory, from: first, through: last)
+    }
+
+    private func name(ofKey key: String) -> FileName? { rest(of: key).flatMap(FileName.init(_:)) }
+
+    private func name(ofPrefix common: String) -> FileName? {
+        guard common.utf8.last == UInt8(ascii: "/") else { return nil }
+        return name(ofKey: String(Substring(common.utf8.dropLast())))
     }
 
     /// What stands behind the prefix, byte by byte: a mark that joins its slash belongs to the name. Nil for a key that
@@ -89,24 +123,53 @@ struct ListingMerge {
         return String(Substring(key.utf8.dropFirst(prefix.utf8.count)))
     }
 
-    /// After the last page: names that the bucket no longer has go.
-    mutating func finish(in transaction: JournalTransaction) throws {
-        let children = try transaction.children(of: directory)
-        for child in children where !seen.contains(child.name) {
-            guard try isGone(child, in: transaction) else { continue }
-            for number in try transaction.subtree(of: child.inode.number).reversed() {
-                try removeName(of: number, in: transaction)
+    /// After the last page, until it returns true: names that the bucket no longer has go, some at a time.
+    mutating func finish(in transaction: JournalTransaction) throws -> Bool {
+        let names = try transaction.names(of: directory, after: swept, limit: Self.sweepLength)
+        for (name, number) in names.elements where number.rawValue <= newest.rawValue {
+            if seen.contains(name) {
+                if name.uncovered != nil { covered.append(name) }
+            } else if let inode = try transaction.inode(number), try isGone(inode, in: transaction) {
+                for number in try transaction.subtree(of: number).reversed() {
+                    try removeName(of: number, in: transaction)
+                }
             }
         }
-        for child in children where seen.contains(child.name) { try uncover(child, in: transaction) }
+        swept = names.next
+        guard swept == nil else { return false }
+        for name in covered { try uncover(name, in: transaction) }
+        if !hasMarker { try knowAttributes(in: transaction) }
         try transaction.setListed(directory, at: time)
+        return true
     }
+}
+
+/// What a page of a listing meets in the journal, asked for once.
+private struct PageSurroundings {
+    /// Names of the directory that the page may have as well.
+    var present: Set<FileName> = []
+    /// Of the page.
+    var keys: [ObjectKey] = []
+    /// Nil until it is needed: a page without news asks for neither.
+    var attempted: Set<ObjectKey>?
+    var taken: Set<ObjectKey>?
+}
+
+/// Names that a listing has shown, by their hashes: of a million, two have the same one with a probability of 1 to 30
+/// million, and then one that is gone may stay until the next listing.
+private struct SeenNames {
+    private var hashes: Set<Int> = []
+
+    mutating func insert(_ name: FileName) { hashes.insert(name.hashValue) }
+
+    func contains(_ name: FileName) -> Bool { hashes.contains(name.hashValue) }
 }
 
 // MARK: Single entries
 
 extension ListingMerge {
     private mutating func mergeMarker(_ object: ObjectInfo, in transaction: JournalTransaction) throws {
+        hasMarker = true
         guard var inode = try transaction.inode(directory), inode.pending.isEmpty, inode.remoteSequence <= start,
             inode.remote?.etag != object.etag, directory != .root
         else { return }
@@ -115,15 +178,26 @@ extension ListingMerge {
         try transaction.update(inode)
     }
 
+    /// A directory without a marker object has no attributes in the bucket.
+    private func knowAttributes(in transaction: JournalTransaction) throws {
+        guard var inode = try transaction.inode(directory), !inode.isMetadataKnown, inode.remote == nil else { return }
+        inode.isMetadataKnown = true
+        try transaction.update(inode)
+    }
+
+    private func child(_ name: FileName, in transaction: JournalTransaction) throws -> Inode? {
+        guard page.present.contains(name) else { return nil }
+        return try transaction.child(name, of: directory).flatMap { try transaction.inode($0) }
+    }
+
     private mutating func mergeFile(
         _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction
     ) throws {
-        guard let number = try transaction.child(name, of: directory), let existing = try transaction.inode(number)
-        else {
-            seen.insert(name)
+        guard let existing = try child(name, in: transaction) else {
             guard try isSpokenFor(object.key, in: transaction) else {
                 return try insert(name, object, in: transaction)
             }
+            seen.insert(name)
             return try keepCovered(name, object, in: transaction)
         }
         guard existing.kind != .directory else { return try mergeCovered(name, object, in: transaction) }
@@ -137,12 +211,13 @@ extension ListingMerge {
         let isSame = existing.remote.map { $0.etag == object.etag && $0.key == object.key } ?? false
         guard !isSame, isUnchanged(existing) else { return }
         try removeName(of: existing.number, in: transaction)
-        try insert(name, object, in: transaction)
+        try insert(name, object, in: transaction, isNews: false)
     }
 
     private mutating func mergeDirectory(_ name: FileName, in transaction: JournalTransaction) throws {
-        let hasObject = !seen.insert(name).inserted
-        let existing = try transaction.child(name, of: directory).flatMap { try transaction.inode($0) }
+        let existing = try child(name, in: transaction)
+        let hasObject = existing.map { $0.remoteSequence == start || seen.contains(name) } ?? false
+        seen.insert(name)
         if let existing {
             guard existing.kind != .directory, isUnchanged(existing) else { return }
         }
@@ -169,10 +244,13 @@ extension ListingMerge {
             inode.isMetadataKnown = false
             return inode
         }
-        try link(name, to: inode.number, in: transaction)
+        try link(name, to: inode, in: transaction, isNews: existing == nil)
     }
 
-    private mutating func insert(_ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction) throws {
+    /// `isNews`: no other version had the name before.
+    private mutating func insert(
+        _ name: FileName, _ object: ObjectInfo, in transaction: JournalTransaction, isNews: Bool = true
+    ) throws {
         let inode = try transaction.insertInode { number in
             var inode = Inode(
                 number: number, kind: .file, permissions: defaults.filePermissions, userID: defaults.userID,
@@ -183,27 +261,41 @@ extension ListingMerge {
             inode.remoteSequence = start
             return inode
         }
-        try link(name, to: inode.number, in: transaction)
+        try link(name, to: inode, in: transaction, isNews: isNews)
     }
 
-    private mutating func link(_ name: FileName, to number: InodeNumber, in transaction: JournalTransaction) throws {
-        try transaction.link(name, in: directory, to: number)
-        if wasListed { changes.append(.name(name, in: directory)) }
+    private mutating func link(
+        _ name: FileName, to inode: Inode, in transaction: JournalTransaction, isNews: Bool
+    ) throws {
+        try transaction.link(name, in: directory, to: inode.number)
+        page.present.insert(name)
+        if wasListed {
+            changes.append(.name(name, in: directory))
+            news.append(inode.number)
+        } else if isNews {
+            added.append(Dentry(name: name, inode: inode))
+        }
     }
 
     /// Whether an object is that of a file which was deleted or moved here, and the bucket does not know yet.
     private mutating func isSpokenFor(_ key: ObjectKey, in transaction: JournalTransaction) throws -> Bool {
         // An upload may have made it whose file was renamed meanwhile.
         if try attemptedKeys(in: transaction).contains(key) { return true }
-        if try transaction.tombstone(at: key) != nil || transaction.hasDeparted(key, since: start) { return true }
-        return try transaction.inodes(withRemoteKey: key).contains { $0.linkCount > 0 }
+        return try takenKeys(in: transaction).contains(key) || transaction.hasDeparted(key, since: start)
     }
 
-    /// Asked for once a page, and only if the page has news.
     private mutating func attemptedKeys(in transaction: JournalTransaction) throws -> Set<ObjectKey> {
-        if let attempted { return attempted }
+        if let attempted = page.attempted { return attempted }
         let keys = try transaction.attemptedKeys()
-        attempted = keys
+        page.attempted = keys
+        return keys
+    }
+
+    private mutating func takenKeys(in transaction: JournalTransaction) throws -> Set<ObjectKey> {
+        if let taken = page.taken { return taken }
+        guard let first = page.keys.min(), let last = page.keys.max() else { return [] }
+        let keys = try transaction.takenKeys(from: first, through: last)
+        page.taken = keys
         return keys
     }
 
@@ -213,8 +305,8 @@ extension ListingMerge {
     }
 
     /// Whether a name that the listing did not have is to go: its objects were deleted by somebody else.
-    private func isGone(_ child: Dentry, in transaction: JournalTransaction) throws -> Bool {
-        try transaction.subtree(of: child.inode.number).allSatisfy { number in
+    private func isGone(_ inode: Inode, in transaction: JournalTransaction) throws -> Bool {
+        try transaction.subtree(of: inode.number).allSatisfy { number in
             guard let inode = try transaction.inode(number) else { return false }
             guard isUnchanged(inode) else { return false }
             guard let key = inode.remote?.key else { return inode.kind == .directory }
@@ -244,8 +336,14 @@ extension ListingMerge {
             unnameable += 1
             return try removeName(of: inode.number, in: transaction)
         }
-        seen.insert(covered)
+        keep(covered)
         try rename(inode.number, from: name, to: covered, in: transaction)
+        if !wasListed { added.append(Dentry(name: covered, inode: inode)) }
+    }
+
+    private mutating func keep(_ covered: FileName) {
+        seen.insert(covered)
+        self.covered.append(covered)
     }
 
     /// An object whose name a directory has already.
@@ -259,7 +357,7 @@ extension ListingMerge {
         guard let number = try transaction.child(covered, of: directory), let existing = try transaction.inode(number)
         else {
             if try isSpokenFor(object.key, in: transaction) { return }
-            seen.insert(covered)
+            keep(covered)
             return try insert(covered, object, in: transaction)
         }
         // Another object has that very key: it goes first.
@@ -281,12 +379,12 @@ extension ListingMerge {
         seen.insert(covered)
     }
 
-    private mutating func uncover(_ child: Dentry, in transaction: JournalTransaction) throws {
-        guard let name = child.name.uncovered, child.inode.remote?.key == ObjectKey(prefix + name.string),
-            try transaction.inode(child.inode.number)?.pending == [],
-            try transaction.child(name, of: directory) == nil
+    private mutating func uncover(_ covered: FileName, in transaction: JournalTransaction) throws {
+        guard let name = covered.uncovered, let number = try transaction.child(covered, of: directory),
+            let inode = try transaction.inode(number), inode.remote?.key == ObjectKey(prefix + name.string),
+            inode.pending == [], try transaction.child(name, of: directory) == nil
         else { return }
-        try rename(child.inode.number, from: child.name, to: name, in: transaction)
+        try rename(number, from: covered, to: name, in: transaction)
     }
 
     private mutating func rename(
@@ -294,6 +392,7 @@ extension ListingMerge {
     ) throws {
         try transaction.unlink(name, in: directory)
         try transaction.link(newName, in: directory, to: number)
+        page.present.insert(newName)
         changes += [.name(name, in: directory), .name(newName, in: directory)]
     }
 }

@@ -18,16 +18,20 @@ public final class MetadataLoader: Sendable {
     static let firstSize: Int64 = 64 << 10
 
     private let store: any ObjectStore
-    private let journal: Journal
+    private let cache: FileCache
     private let fetcher: Fetcher
+    private let listed: ListedAttributes
     private let underWay = Mutex<[InodeNumber: [Completion]]>([:])
 
-    /// `fetcher`: of files of the same store.
-    public init(store: any ObjectStore, journal: Journal, fetcher: Fetcher) {
+    /// `fetcher`: of files of the same store. `listed` is told what objects carry.
+    public init(store: any ObjectStore, cache: FileCache, fetcher: Fetcher, listed: ListedAttributes) {
         self.store = store
-        self.journal = journal
+        self.cache = cache
         self.fetcher = fetcher
+        self.listed = listed
     }
+
+    private var journal: Journal { cache.journal }
 
     /// Loads the metadata of an inode, or joins a load under way. `.notFound` or `.preconditionFailed` if the object
     /// is not the version that the journal knows.
@@ -55,14 +59,19 @@ public final class MetadataLoader: Sendable {
                 throw StoreError(.preconditionFailed, message: "the object is another version now")
             }
             let metadata = PosixMetadata(decoding: found.info.metadata)
+            listed.learned(metadata, of: number)
             var target: String?
             if metadata.kind == .symbolicLink { target = try await self.target(of: remote, found.bytes) }
-            try journal.write { transaction in
-                guard var current = try transaction.inode(number), current.remote == remote else { return }
-                try apply(metadata, target: target, to: &current, in: transaction)
-                try transaction.update(current)
+            try cache.learn(number) {
+                try journal.write { transaction in
+                    guard var current = try transaction.inode(number), current.remote == remote else { return nil }
+                    let former = current.modified
+                    try apply(metadata, target: target, to: &current, in: transaction)
+                    try transaction.update(current)
+                    return (former, current.modified)
+                }
             }
-            // Only now: it may have turned out to be no file, and an open file has the times that its row had.
+            // Only now: it may have turned out to be no file.
             if let bytes = found.bytes, target == nil { fetcher.keep(bytes, of: number, remote) }
             return nil
         } catch {
@@ -95,13 +104,15 @@ public final class MetadataLoader: Sendable {
     private func loadMarker(of inode: Inode) async throws -> StoreError? {
         guard inode.kind == .directory, let key = try journal.read({ try $0.key(of: inode) }) else { return nil }
         let info = try await store.headIfPresent(key)
+        let metadata = info.map { PosixMetadata(decoding: $0.metadata) }
+        listed.learned(metadata, of: inode.number)
         try journal.write { transaction in
             guard var current = try transaction.inode(inode.number), current.remote == nil, current.pending.isEmpty,
                 try transaction.key(of: current) == key
             else { return }
-            if let info {
+            if let info, let metadata {
                 current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
-                try apply(PosixMetadata(decoding: info.metadata), target: nil, to: &current, in: transaction)
+                try apply(metadata, target: nil, to: &current, in: transaction)
             }
             current.isMetadataKnown = true
             try transaction.update(current)

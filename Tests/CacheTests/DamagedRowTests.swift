@@ -39,7 +39,7 @@ import Testing
         for (damage, number) in bad { #expect(saved.contains("unsent \(number)"), "not saved: \(damage)") }
 
         try fixture.reopen()
-        let names = try fixture.journal.read { try $0.children(of: .root).map(\.name.string) }
+        let names = try fixture.journal.read { try $0.children(of: .root).elements.map(\.name.string) }
         #expect(names.contains("good"))
         #expect(try fixture.cache.acquire(good).text() == "intact")
         for (_, number) in bad { _ = try? fixture.cache.acquire(number).text() }
@@ -136,7 +136,7 @@ import Testing
         let text = name.hasPrefix("x'") ? name : "'\(name)'"
         try sql("UPDATE dentry SET name = \(text) WHERE ino = \(bad)")
         try fixture.reopen()
-        #expect(try fixture.journal.read { try $0.children(of: .root).map(\.name.string) } == ["good"])
+        #expect(try fixture.journal.read { try $0.children(of: .root).elements.map(\.name.string) } == ["good"])
         let report = try examine()
         #expect(report.isDamaged)
         #expect(try saved(report).contains("unsent"))
@@ -152,7 +152,7 @@ import Testing
         let text = try examine().damage.map { "\($0.place) \($0.text)" }.joined(separator: "\n")
         for word in ["4711", "4712", "4713", "upload", "tombstone"] { #expect(text.contains(word), "\(text)") }
         try fixture.reopen()
-        #expect(try fixture.journal.read { try $0.children(of: .root).count } == 1)
+        #expect(try fixture.journal.read { try $0.children(of: .root).elements.count } == 1)
     }
 
     @Test func noNumberIsGivenTwiceWhenAllAreUsedUp() throws {

@@ -186,7 +186,7 @@ import struct SystemPackage.Errno
                 if seen.count < 10 { try await driver.writeFile("g\(seen.count)", "") }
             }
             #expect(seen.sorted() == ([".", ".."] + (0..<20).map { "f\($0)" }).sorted())
-            let again = try driver.readAll(handle, batch: 100)
+            let again = try await driver.readAll(handle, batch: 100)
             #expect(again.sorted() == (1..<10).map { "g\($0)" }.sorted())
         }
     }

@@ -450,6 +450,24 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         return nil
     }
 
+    func awaitAttributes(
+        of inode: InodeNumber,
+        forExtended name: String?,
+        reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
+        reply(.success(()))
+        return nil
+    }
+
+    func awaitEntries(
+        _ handle: HandleNumber,
+        offset: Int64,
+        reply: @escaping Reply<Void>
+    ) -> (any PendingOperation)? {
+        reply(.success(()))
+        return nil
+    }
+
     func readDirectory(
         _ handle: HandleNumber,
         offset: Int64,

@@ -194,7 +194,9 @@ enum JournalTargets {
             _ = [inode.accessed, inode.modified, inode.changed].map { ($0.seconds, $0.subsecondNanoseconds) }
             _ = try? transaction.isInside(inode.number, of: InodeNumber(rawValue: 3))
         }
-        for dentry in (try? transaction.children(of: .root)) ?? [] { try NameTargets.checkName(dentry.name.string) }
+        for dentry in (try? transaction.children(of: .root))?.elements ?? [] {
+            try NameTargets.checkName(dentry.name.string)
+        }
         _ = try? transaction.inode(at: "folder/name3")
         for number in [InodeNumber.root, InodeNumber(rawValue: 2)] {
             _ = try? transaction.subtree(of: number)
@@ -233,10 +235,11 @@ enum JournalTargets {
             var merge = ListingMerge(
                 directory: InodeNumber(rawValue: 2), prefix: "folder/", start: journal.nextSequence(),
                 defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 0, groupID: 0),
-                time: Timestamp(seconds: 2), wasListed: true, isOpenForWriting: { _ in false })
+                time: Timestamp(seconds: 2), wasListed: true, newest: try transaction.lastNumber(),
+                isOpenForWriting: { _ in false })
             try merge.apply(page, in: transaction)
-            try merge.finish(in: transaction)
-            for child in try transaction.children(of: InodeNumber(rawValue: 2)) {
+            while try !merge.finish(in: transaction) {}
+            for child in try transaction.children(of: InodeNumber(rawValue: 2)).elements {
                 try NameTargets.checkName(child.name.string)
                 // Whoever serves a foreign key does not get it read or overwritten under a name of this directory.
                 guard let key = child.inode.remote?.key, child.inode.remoteSequence > 0 else { continue }

@@ -124,6 +124,13 @@ import Testing
         #expect(try message { try settings(options: ["metadata=some"]) }.contains("full, mtime and none"))
     }
 
+    @Test func attributesComeFromOneOfThreeSources() throws {
+        #expect(try settings().attributes == .auto)
+        #expect(try settings(options: ["attributes=exact"]).attributes == .exact)
+        #expect(try settings(options: ["attributes=listed"]).attributes == .listed)
+        #expect(try message { try settings(options: ["attributes=some"]) }.contains("auto, exact and listed"))
+    }
+
     @Test func writersOnAFullDiskWaitFiveMinutesUnlessToldOtherwise() throws {
         #expect(try settings().fullWait == .seconds(300))
         #expect(try settings(options: ["full_wait=0s"]).fullWait == .zero)

@@ -34,6 +34,7 @@ import Testing
             let switchboard = switchboard
             fetcher = Fetcher(
                 store: store, cache: cache, time: SystemTime(), concurrency: concurrency, logger: logger,
+                listed: ListedAttributes(.exact, journal: journal, logger: logger),
                 isOnline: { switchboard.isOnline.load(ordering: .relaxed) })
         }
 

@@ -1,4 +1,5 @@
 import Cache
+import Foundation
 import Logging
 import ObjectStore
 import Platform
@@ -29,16 +30,24 @@ import Testing
         let time = time
         let changes = changes
         journal = try Journal(path: directory.path("journal.db"))
-        lister = Lister(
-            store: store, journal: journal, time: time, timeToLive: .seconds(5),
-            defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), isOpenForWriting: { _ in false },
-            onChange: { changes.add($0) })
+        lister = Self.lister(of: store, journal, time) { changes.add($0) }
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
             }
         }
+    }
+
+    static func lister(
+        of store: any ObjectStore, _ journal: Journal, _ time: ManualTime,
+        onChange: @escaping @Sendable ([BucketChange]) -> Void = { _ in }
+    ) -> Lister {
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        return Lister(
+            store: store, journal: journal, time: time, timeToLive: .seconds(5),
+            defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8),
+            logger: logger, listed: ListedAttributes(.exact, journal: journal, logger: logger),
+            isOpenForWriting: { _ in false }, onChange: onChange)
     }
 
     @Test func objectsBecomeFilesAndPrefixesDirectories() async throws {
@@ -234,11 +243,14 @@ import Testing
 
     @Test func whatWasDeletedWhileAListingWasUnderWayDoesNotComeBack() throws {
         let start = journal.nextSequence()
-        var merge = ListingMerge(
-            directory: .root, prefix: "", start: start,
-            defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
-            time: time.wall, wasListed: false,
-            isOpenForWriting: { _ in false })
+        let merge = { (start: Int64) in
+            ListingMerge(
+                directory: .root, prefix: "", start: start,
+                defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
+                time: time.wall, wasListed: false, newest: try journal.read { try $0.lastNumber() },
+                isOpenForWriting: { _ in false })
+        }
+        var former = try merge(start)
         try journal.write { transaction in
             for key in ["a", "d/x"] {
                 try transaction.setTombstone(Tombstone(key: ObjectKey(key), etag: nil, token: nil))
@@ -247,12 +259,9 @@ import Testing
         }
         let info = ObjectInfo(key: ObjectKey("a"), size: 1, etag: ETag("e"), lastModified: time.wall)
         let page = ListPage(objects: [info], commonPrefixes: ["d/"], continuation: nil)
-        try journal.write { try merge.apply(page, in: $0) }
+        try journal.write { try former.apply(page, in: $0) }
         #expect(try names(.root).isEmpty)
-        var later = ListingMerge(
-            directory: .root, prefix: "", start: journal.nextSequence(), defaults: merge.defaults, time: time.wall,
-            wasListed: false,
-            isOpenForWriting: { _ in false })
+        var later = try merge(journal.nextSequence())
         try journal.write { try later.apply(page, in: $0) }
         #expect(try names(.root) == ["a", "d"])
     }
@@ -283,6 +292,57 @@ import Testing
         #expect(try names(.root).count == 1250)
     }
 
+    /// More names than are looked at in one transaction at the end of a listing, on both sides of those that stay.
+    @Test func ofManyNamesThoseThatAreGoneGoAndTheOthersStay() async throws {
+        let count = ListingMerge.sweepLength + 500
+        for index in 0..<count { store.set(ObjectKey("f\(index)"), [1]) }
+        #expect(await list(.root) == nil)
+        let local = try insert("f1-made-here", .file, in: .root) { $0.pending = .content }
+        for index in 0..<count where index % 3 == 0 { store.remove(ObjectKey("f\(index)")) }
+        store.set(ObjectKey("f0-new"), [1])
+        #expect(await list(.root) == nil)
+        let left = (0..<count).filter { $0 % 3 != 0 }.map { "f\($0)" }
+        #expect(try Set(names(.root)) == Set(left + ["f0-new", "f1-made-here"]))
+        #expect(try inode("f1-made-here")?.number == local)
+    }
+
+    @Test func theNextPageIsAskedForWhileOneIsTakenIn() async throws {
+        for index in 0..<2500 { store.set(ObjectKey("f\(index)"), [1]) }
+        let held = HeldStore(store, journal)
+        let lister = Self.lister(of: held, journal, time)
+        #expect(await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } } == nil)
+        #expect(held.sawNext.withLock { $0 })
+        #expect(try names(.root).count == 2500)
+    }
+
+    @Test func whoFollowsAFirstListingIsToldOfEachNewNameOnceAndOfNoneLater() async throws {
+        for index in 0..<2500 { store.set(ObjectKey("f\(index)"), [1]) }
+        for index in 0..<100 { store.set(ObjectKey("d\(index)/x"), [1]) }
+        let known = try insert("f77", .file, in: .root) { $0.pending = .content }
+        let follower = Follower()
+        let list = {
+            await withCheckedContinuation { done in
+                lister.refresh(.root, follower: follower) { done.resume(returning: $0) }
+            }
+        }
+        #expect(await list() == nil)
+        let told = follower.names.withLock { $0 }
+        #expect(told.count == 2599 && Set(told).count == 2599 && !told.contains("f77"))
+        #expect(try inode("f77")?.number == known)
+        #expect(follower.steps.withLock { $0 } == 2)
+        store.set(ObjectKey("later"), [1])
+        #expect(await list() == nil)
+        #expect(follower.names.withLock { $0.count } == 2599)
+    }
+
+    @Test func aListedDirectoryWithoutAMarkerHasNoAttributesToAskFor() async throws {
+        store.set(ObjectKey("plain/x"), [1])
+        store.set(ObjectKey("marked/"), [])
+        #expect(await complete(.root) == nil)
+        #expect(try inode("plain")?.isMetadataKnown == true)
+        #expect(try inode("marked")?.isMetadataKnown == false)
+    }
+
     @Test func aListingIsFreshForItsTimeToLive() async throws {
         #expect(lister.remainingFreshness(of: .root) == .zero)
         #expect(await list(.root) == nil)
@@ -297,11 +357,7 @@ import Testing
         store.set(ObjectKey("a"), [1])
         let faulty = FaultyStore(store)
         faulty.isOffline = true
-        let lister = Lister(
-            store: faulty, journal: journal, time: time, timeToLive: .seconds(5),
-            defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), isOpenForWriting: { _ in false },
-            onChange: { _ in })
+        let lister = Self.lister(of: faulty, journal, time)
         let error = await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } }
         #expect(error?.kind == .unreachable)
         #expect(try journal.read { try $0.listed(.root) } == nil)
@@ -318,7 +374,7 @@ extension ListerTests {
     }
 
     private func names(_ directory: InodeNumber) throws -> [String] {
-        try journal.read { try $0.children(of: directory).map(\.name.string) }
+        try journal.read { try $0.children(of: directory).elements.map(\.name.string) }
     }
 
     private func inode(_ path: String) throws -> Inode? { try journal.read { try $0.inode(at: path) } }
@@ -337,4 +393,51 @@ extension ListerTests {
             return inode.number
         }
     }
+}
+
+/// Keeps the journal from whoever takes in the first page, until the second one is asked for.
+private final class HeldStore: ForwardingStore {
+    let base: any ObjectStore
+    let sawNext = Mutex(false)
+    private let journal: Journal
+    private let asked = Mutex(0)
+
+    init(_ base: any ObjectStore, _ journal: Journal) {
+        self.base = base
+        self.journal = journal
+    }
+
+    func list(
+        prefix: String, delimiter: String?, continuation: String?, limit: Int
+    ) async throws(StoreError) -> ListPage {
+        let number = asked.withLock { asked in
+            asked += 1
+            return asked
+        }
+        let page = try await base.list(
+            prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
+        if number == 1 { await holdJournal() }
+        return page
+    }
+
+    private func holdJournal() async {
+        await withCheckedContinuation { held in
+            Thread.detachNewThread { [self] in
+                try? journal.read { _ in
+                    held.resume()
+                    // Of a minute, so that a listing that asks for one page after the other ends as well.
+                    for _ in 0..<60_000 where asked.withLock({ $0 }) < 2 { usleep(1000) }
+                    sawNext.withLock { $0 = asked.withLock { $0 } >= 2 }
+                }
+            }
+        }
+    }
+}
+
+private final class Follower: ListingFollower {
+    let names = Mutex<[String]>([])
+    let steps = Mutex(0)
+
+    func added(_ names: [Dentry]) { self.names.withLock { $0 += names.map(\.name.string) } }
+    func gotOn() { steps.withLock { $0 += 1 } }
 }

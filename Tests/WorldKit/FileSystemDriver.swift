@@ -44,6 +44,11 @@ final class FileSystemDriver: Sendable {
         return try await body(current)
     }
 
+    /// As the kernel's requests do before they change attributes.
+    func know(_ inode: InodeNumber, forExtended name: String? = nil) async throws {
+        try await wait { self.fileSystem.awaitAttributes(of: inode, forExtended: name, reply: $0) }
+    }
+
     func stat(_ path: String) async throws -> FileAttributes {
         try await with(path) { try self.fileSystem.attributes(of: $0.inode).0 }
     }
@@ -64,18 +69,23 @@ final class FileSystemDriver: Sendable {
     }
 
     func set(_ path: String, _ change: AttributeChange) async throws {
-        try await with(path) { _ = try self.fileSystem.setAttributes(of: $0.inode, change, caller: self.caller) }
+        try await with(path) {
+            try await self.know($0.inode)
+            _ = try self.fileSystem.setAttributes(of: $0.inode, change, caller: self.caller)
+        }
     }
 
     func setExtendedAttribute(_ path: String, _ name: String, _ value: String) async throws {
         try await with(path) {
+            try await self.know($0.inode, forExtended: name)
             try self.fileSystem.setExtendedAttribute(name, to: Array(value.utf8), of: $0.inode, mode: .createOrReplace)
         }
     }
 
     func extendedAttribute(_ path: String, _ name: String) async throws -> String {
         try await with(path) {
-            String(decoding: try self.fileSystem.extendedAttribute(name, of: $0.inode), as: UTF8.self)
+            try await self.know($0.inode, forExtended: name)
+            return String(decoding: try self.fileSystem.extendedAttribute(name, of: $0.inode), as: UTF8.self)
         }
     }
 
@@ -95,6 +105,7 @@ final class FileSystemDriver: Sendable {
 
     func makeHardLink(_ path: String, to existing: String) async throws {
         try await with(existing) { inode in
+            try await self.know(inode.inode)
             try await self.inParent(path) { parent, name in
                 let entry = try self.fileSystem.makeHardLink(name, in: parent, to: inode.inode)
                 self.fileSystem.forget(entry.attributes.inode, count: 1)
@@ -141,16 +152,18 @@ final class FileSystemDriver: Sendable {
         try await with(path) { directory in
             let handle = try await self.wait { self.fileSystem.openDirectory(directory.inode, reply: $0) }
             defer { self.fileSystem.releaseDirectory(handle) }
-            return try self.readAll(handle, batch: 3)
+            return try await self.readAll(handle, batch: 3)
         }
     }
 
     /// Reads a stream in small batches with attributes, as the kernel's buffer makes it.
-    func readAll(_ handle: HandleNumber, batch: Int) throws -> [String] {
+    func readAll(_ handle: HandleNumber, batch: Int) async throws -> [String] {
         var names: [String] = []
         var offset: Int64 = 0
         while true {
             var taken = 0
+            let next = offset
+            try await wait { self.fileSystem.awaitEntries(handle, offset: next, reply: $0) }
             try fileSystem.readDirectory(handle, offset: offset, withAttributes: true) { entry in
                 guard taken < batch else { return false }
                 taken += 1

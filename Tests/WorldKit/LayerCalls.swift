@@ -52,7 +52,8 @@ final class LayerCalls: PosixCalls {
         }
     }
 
-    private func change(_ inode: InodeNumber, _ change: (inout AttributeChange) -> Void) throws {
+    private func change(_ inode: InodeNumber, _ change: (inout AttributeChange) -> Void) async throws {
+        try await driver.know(inode)
         var wanted = AttributeChange()
         change(&wanted)
         _ = try fileSystem.setAttributes(of: inode, wanted, caller: driver.caller)
@@ -131,7 +132,7 @@ extension LayerCalls {
     func resize(_ file: OpenDescriptor, to size: Int64) async throws {
         let open = try opened(file)
         guard open.flags.contains(.write) else { throw Errno.invalidArgument }
-        try change(open.inode) { $0.size = size }
+        try await change(open.inode) { $0.size = size }
     }
 
     func allocate(_ file: OpenDescriptor, at offset: Int64, length: Int64, _ allocation: Allocation) async throws {
@@ -174,6 +175,7 @@ extension LayerCalls {
 
     func link(_ path: String, to newPath: String) async throws {
         try await with(path) { found in
+            try await driver.know(found.inode)
             try await make(newPath) {
                 if found.kind == .directory { throw Errno.notPermitted }
                 return try fileSystem.makeHardLink($0.name, in: $0.parent, to: found.inode)
@@ -232,7 +234,7 @@ extension LayerCalls {
             guard directory.kind == .directory else { throw Errno.notDirectory }
             let handle = try await wait { fileSystem.openDirectory(directory.inode, reply: $0) }
             defer { fileSystem.releaseDirectory(handle) }
-            return try driver.readAll(handle, batch: 3).sorted()
+            return try await driver.readAll(handle, batch: 3).sorted()
         }
     }
 
@@ -255,17 +257,17 @@ extension LayerCalls {
         try await with(path, follow: true) { found in
             if found.kind == .directory { throw Errno.isDirectory }
             if found.kind == .socket { throw Errno.invalidArgument }
-            try change(found.inode) { $0.size = size }
+            try await change(found.inode) { $0.size = size }
         }
     }
 
     func chmod(_ path: String, _ mode: Mode) async throws {
-        try await with(path, follow: true) { try change($0.inode) { $0.permissions = mode.bits } }
+        try await with(path, follow: true) { try await change($0.inode) { $0.permissions = mode.bits } }
     }
 
     func chown(_ path: String, user: UInt32, group: UInt32) async throws {
         try await with(path) {
-            try change($0.inode) {
+            try await change($0.inode) {
                 $0.userID = user
                 $0.groupID = group
             }
@@ -274,7 +276,7 @@ extension LayerCalls {
 
     func setModified(_ path: String, seconds: Int64, nanoseconds: Int64) async throws {
         let time = Timestamp(seconds: seconds, nanoseconds: nanoseconds)
-        try await with(path) { try change($0.inode) { $0.modified = .at(time) } }
+        try await with(path) { try await change($0.inode) { $0.modified = .at(time) } }
     }
 
     func setAttribute(_ path: String, _ name: String, to value: [UInt8], _ rule: AttributeRule) async throws {
@@ -286,6 +288,7 @@ extension LayerCalls {
             }
         try await with(path) { found in
             if !found.mayHaveAttributes { throw Errno.notPermitted }
+            try await driver.know(found.inode, forExtended: name)
             try fileSystem.setExtendedAttribute(name, to: value, of: found.inode, mode: mode)
         }
     }
@@ -293,6 +296,7 @@ extension LayerCalls {
     func attribute(_ path: String, _ name: String) async throws -> [UInt8] {
         try await with(path) { found in
             if !found.mayHaveAttributes { throw Errno.noData }
+            try await driver.know(found.inode, forExtended: name)
             return try fileSystem.extendedAttribute(name, of: found.inode)
         }
     }
@@ -300,12 +304,16 @@ extension LayerCalls {
     func removeAttribute(_ path: String, _ name: String) async throws {
         try await with(path) { found in
             if !found.mayHaveAttributes { throw Errno.notPermitted }
+            try await driver.know(found.inode, forExtended: name)
             try fileSystem.removeExtendedAttribute(name, of: found.inode)
         }
     }
 
     func attributeNames(_ path: String) async throws -> [String] {
-        try await with(path) { try fileSystem.extendedAttributeNames(of: $0.inode).sorted() }
+        try await with(path) {
+            try await driver.know($0.inode)
+            return try fileSystem.extendedAttributeNames(of: $0.inode).sorted()
+        }
     }
 }
 

@@ -20,7 +20,7 @@ final class World: Sendable {
     let fileSystem: FileSystem
     let driver: FileSystemDriver
     private let state: WorldState
-    private let link: LinkMonitor
+    let link: LinkMonitor
     private let changes: ChangeFeed
 
     static let defaults = RemoteDefaults(
@@ -52,11 +52,13 @@ final class World: Sendable {
         let observed = ObservedStore(faulty, link: link)
         changes = ChangeFeed()
         let (changes, link) = (changes, link)
+        let listed = ListedAttributes(options.attributes, journal: journal, logger: logger)
         let fetcher = Fetcher(
-            store: observed, cache: cache, time: time, concurrency: 4, logger: logger, isOnline: { !link.isOffline })
+            store: observed, cache: cache, time: time, concurrency: 4, logger: logger, listed: listed,
+            isOnline: { !link.isOffline })
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: options.metadataTimeToLive,
-            defaults: Self.defaults, logger: logger, isOpenForWriting: cache.isOpenForWriting,
+            defaults: Self.defaults, logger: logger, listed: listed, isOpenForWriting: cache.isOpenForWriting,
             onChange: changes.report)
         var configuration = configuration
         configuration.metadata = options.metadata
@@ -68,8 +70,8 @@ final class World: Sendable {
         fetcher.takeSuccessors { [weak writeback] in writeback?.isSuccessor($0, of: $1, for: $2) ?? false }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
-            metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,
-            link: link,
+            metadata: MetadataLoader(store: observed, cache: cache, fetcher: fetcher, listed: listed),
+            listed: listed, writeback: writeback, link: link,
             defaults: Self.defaults, options: options, time: time, logger: logger)
         let fileSystem = fileSystem
         changes.listen { fileSystem.bucketChanged($0) }

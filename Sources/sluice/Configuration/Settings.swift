@@ -24,6 +24,8 @@ struct Settings: Equatable, Sendable {
     var downloadConcurrency = 16
     /// Permissions, owners, times and links survive, here and for the tools that read the same names.
     var metadata = MetadataPolicy.full
+    /// Exact where objects carry attributes; no request for each file where they carry none.
+    var attributes = AttributeSource.auto
     /// How long a program waits for a network that gives no sign of life.
     var networkTimeout: Duration = .seconds(10)
     /// What was written just now is sent; well below the 90 s that systemd gives a service to end.
@@ -71,6 +73,7 @@ extension Settings {
         case "mount_offline": mountsOffline = try Self.flag(value)
         case "passthrough": usesPassthrough = try Self.flag(value)
         case "metadata": metadata = try Self.policy(value)
+        case "attributes": attributes = try Self.source(value)
         case "cache_limit": cacheLimit = try Self.limit(value)
         case "full_wait": fullWait = try Self.duration(value, 0...86400)
         case "cache_reserve": cacheReserve = try Self.size(value)
@@ -136,6 +139,13 @@ extension Settings {
             throw SettingError("\"\(value)\" is none of full, mtime and none")
         }
         return policy
+    }
+
+    private static func source(_ value: String) throws(SettingError) -> AttributeSource {
+        guard let source = AttributeSource(rawValue: value) else {
+            throw SettingError("\"\(value)\" is none of auto, exact and listed")
+        }
+        return source
     }
 
     private static func text(_ value: String) throws(SettingError) -> String {

@@ -113,6 +113,7 @@ struct Daemon: Sendable {
         fileSystem.umask = settings.umask ?? 0
         fileSystem.metadataTimeToLive = settings.metadataTTL
         fileSystem.metadata = settings.metadata
+        fileSystem.attributes = settings.attributes
         fileSystem.keyPrefix = source.keyPrefix
         fileSystem.uploadDelay = settings.uploadDelay
         fileSystem.networkDeadline = settings.networkTimeout

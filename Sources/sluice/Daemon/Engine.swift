@@ -60,12 +60,13 @@ final class Engine: Sendable {
         link = LinkMonitor(time: time, silence: Self.silence, logger: logger)
         observed = ObservedStore(store, link: link)
         let (link, changes) = (link, ChangeFeed())
+        let listed = ListedAttributes(settings.fileSystem.attributes, journal: journal, logger: logger)
         fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: settings.downloadConcurrency, logger: logger,
-            isOnline: { !link.isOffline })
+            listed: listed, isOnline: { !link.isOffline })
         let lister = Lister(
             store: observed, journal: journal, time: time, timeToLive: settings.fileSystem.metadataTimeToLive,
-            defaults: settings.defaults, logger: logger, isOpenForWriting: cache.isOpenForWriting,
+            defaults: settings.defaults, logger: logger, listed: listed, isOpenForWriting: cache.isOpenForWriting,
             onChange: changes.report)
         let fetcher = fetcher
         let writeback = Writeback(
@@ -78,8 +79,8 @@ final class Engine: Sendable {
         }
         fileSystem = try FileSystem(
             cache: cache, fetcher: fetcher, lister: lister,
-            metadata: MetadataLoader(store: observed, journal: journal, fetcher: fetcher), writeback: writeback,
-            link: link,
+            metadata: MetadataLoader(store: observed, cache: cache, fetcher: fetcher, listed: listed),
+            listed: listed, writeback: writeback, link: link,
             defaults: settings.defaults, options: settings.fileSystem, time: time, logger: logger)
         if settings.startsUnlisted { try Self.listRoot(journal) }
         let fileSystem = fileSystem

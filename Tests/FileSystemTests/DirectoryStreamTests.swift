@@ -1,0 +1,142 @@
+import Cache
+import ObjectStore
+import Platform
+import Synchronization
+import SystemPackage
+import TestKit
+import Testing
+
+@testable import FileSystem
+@testable import WorldKit
+
+/// Directories that are read while they are listed.
+@Suite struct DirectoryStreamTests {
+    let world: World
+    let driver: FileSystemDriver
+
+    init() throws {
+        world = try World()
+        driver = world.driver
+    }
+
+    private func names(_ range: Range<Int>) -> [String] { range.map { "f\(10_000 + $0)" } }
+
+    private func fill(_ count: Int) {
+        for name in names(0..<count) { world.store.set(name, "") }
+    }
+
+    private func open() async throws -> HandleNumber {
+        try await driver.wait { driver.fileSystem.openDirectory(.root, reply: $0) }
+    }
+
+    /// What is there behind `offset`, which moves on.
+    private func read(_ handle: HandleNumber, _ offset: inout Int64, limit: Int = .max) throws(Errno) -> [String] {
+        var found: [String] = []
+        var next = offset
+        try driver.fileSystem.readDirectory(handle, offset: offset, withAttributes: false) { entry in
+            guard found.count < limit else { return false }
+            found.append(entry.name)
+            next = entry.nextOffset
+            return true
+        }
+        offset = next
+        return found.filter { $0 != "." && $0 != ".." }
+    }
+
+    @Test func theFirstNamesAreReadBeforeTheLastPageComes() async throws {
+        fill(2500)
+        world.faulty.script(.list, .none, .none, .delay(.seconds(5)))
+        let handle = try await open()
+        var offset: Int64 = 0
+        var found = try read(handle, &offset)
+        while found.count < 2000 {
+            try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
+            found += try read(handle, &offset)
+        }
+        #expect(found == names(0..<2000))
+        let isReady = Mutex(false)
+        let pending = driver.fileSystem.awaitEntries(handle, offset: offset) { _ in isReady.withLock { $0 = true } }
+        #expect(pending != nil && !isReady.withLock { $0 })
+        #expect(await world.comesTrue { isReady.withLock { $0 } })
+        #expect(try read(handle, &offset) == names(2000..<2500))
+        try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
+        #expect(try read(handle, &offset).isEmpty)
+        driver.fileSystem.releaseDirectory(handle)
+    }
+
+    @Test func aReaderWhoWaitsForNamesCanBeInterrupted() async throws {
+        fill(1500)
+        world.faulty.script(.list, .none, .delay(.seconds(5)))
+        let handle = try await open()
+        var offset: Int64 = 0
+        #expect(try read(handle, &offset).count == 1000)
+        let answer = Mutex<Errno?>(nil)
+        let pending = driver.fileSystem.awaitEntries(handle, offset: offset) { result in
+            if case .failure(let errno) = result { answer.withLock { $0 = errno } }
+        }
+        pending?.interrupt()
+        #expect(answer.withLock { $0 } == .interrupted)
+    }
+
+    @Test func aListingThatBreaksOffIsAnErrorBehindWhatCame() async throws {
+        fill(1500)
+        world.faulty.script(.list, .none, .unreachable)
+        let handle = try await open()
+        var offset: Int64 = 0
+        #expect(try read(handle, &offset).count == 1000)
+        await #expect(throws: Errno.ioError) {
+            try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
+        }
+        #expect(throws: Errno.ioError) { try read(handle, &offset) }
+        // Another try reads anew.
+        #expect(await world.comesTrue { !world.link.isOffline })
+        #expect(try await driver.readAll(handle, batch: 500) == names(0..<1500))
+    }
+
+    @Test func namesMadeHereAndThoseOfTheListingComeOnceEach() async throws {
+        fill(1500)
+        world.faulty.script(.list, .none, .delay(.seconds(5)))
+        try await driver.inParent("f10700-made") { parent, name in
+            let (entry, opened) = try driver.fileSystem.create(
+                name, in: parent, permissions: 0o644, mode: .write, caller: driver.caller)
+            driver.fileSystem.forget(entry.attributes.inode, count: 1)
+            driver.fileSystem.release(opened.handle)
+        }
+        let handle = try await open()
+        var offset: Int64 = 0
+        var found = try read(handle, &offset, limit: 700)
+        #expect(await world.comesTrue { (try? world.journal.read { try $0.listed(.root) }) ?? nil != nil })
+        while true {
+            try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
+            let more = try read(handle, &offset)
+            if more.isEmpty { break }
+            found += more
+        }
+        #expect(found.count == 1501 && Set(found).count == 1501)
+    }
+
+    @Test func aPlaceInALargeDirectoryStaysWhereItIs() async throws {
+        fill(3000)
+        let handle = try await open()
+        let all = try await driver.readAll(handle, batch: 100)
+        #expect(all == names(0..<3000))
+        for index in [0, 1, 1023, 1024, 2047, 2999] {
+            try await driver.unlink(all[index])
+            var offset = Int64(index + 2)
+            #expect(try read(handle, &offset, limit: 1) == [all[index]])
+        }
+    }
+
+    @Test func namesArePackedAndComeOutAsTheyWere() throws {
+        var names = DirectoryNames()
+        let entries = try (0..<3000).map { index in
+            DirectoryNames.Entry(
+                name: try #require(FileName("\(index)-ä" + String(repeating: "x", count: index % 200))),
+                inode: InodeNumber(rawValue: UInt64(index) << 40), kind: InodeKind.allCases[index % 7],
+                isAmbiguous: index % 3 == 0)
+        }
+        for entry in entries { names.append(entry) }
+        #expect(names.count == 3000)
+        for index in [0, 1, 1023, 1024, 2999] { #expect(names[index] == entries[index]) }
+    }
+}

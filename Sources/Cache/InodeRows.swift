@@ -22,7 +22,7 @@ final class InodeRows: Sendable {
         mutating func keep(_ inode: Inode) {
             if newer.count >= InodeRows.limit / 2 {
                 older = newer
-                newer = [:]
+                newer = Dictionary(minimumCapacity: InodeRows.limit / 2)
             }
             newer[inode.number] = inode
         }

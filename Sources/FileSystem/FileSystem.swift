@@ -213,6 +213,8 @@ extension FileSystem {
         let (isKnown, isGone) = table.withLock { table in
             let left = (table.references[inode] ?? 0) - min(count, table.references[inode] ?? 0)
             table.references[inode] = left == 0 ? nil : left
+            // A dictionary does not become smaller by itself.
+            if table.references.isEmpty { table.references = [:] }
             return (left > 0, left == 0 && table.unlinked.remove(inode) != nil)
         }
         if !isKnown { paths.forget(inode) }

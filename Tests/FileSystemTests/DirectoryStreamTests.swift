@@ -129,14 +129,18 @@ import Testing
 
     @Test func namesArePackedAndComeOutAsTheyWere() throws {
         var names = DirectoryNames()
-        let entries = try (0..<3000).map { index in
-            DirectoryNames.Entry(
-                name: try #require(FileName("\(index)-ä" + String(repeating: "x", count: index % 200))),
-                inode: InodeNumber(rawValue: UInt64(index) << 40), kind: InodeKind.allCases[index % 7],
-                isAmbiguous: index % 3 == 0)
+        var random = SeededRandom(seed: 1)
+        let entries = try (0..<5000).map { index in
+            // Names with much and with nothing in common, cut within a character; inodes far apart, in both directions.
+            let common = "common-ä\u{e9}\(index)" + String(repeating: "ö", count: index % 100)
+            let name = index % 3 == 0 ? "\(random.next())" : common
+            return DirectoryNames.Entry(
+                name: try #require(FileName(name)),
+                inode: InodeNumber(rawValue: index % 5 == 0 ? random.next() : UInt64(index)),
+                kind: InodeKind.allCases[index % 7], isAmbiguous: index % 3 == 0)
         }
         for entry in entries { names.append(entry) }
-        #expect(names.count == 3000)
-        for index in [0, 1, 1023, 1024, 2999] { #expect(names[index] == entries[index]) }
+        #expect(names.count == 5000)
+        for index in entries.indices { #expect(names[index] == entries[index]) }
     }
 }

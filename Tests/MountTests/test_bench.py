@@ -1,4 +1,4 @@
-"""What scripts/bench makes of its measurements; nothing is measured here."""
+"""What scripts/bench measures with, and what it makes of that; nothing is measured here."""
 
 import sys
 from types import SimpleNamespace
@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.mount import REPOSITORY
+from harness.proxy import Proxy
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def bench(tmp_path, monkeypatch):
     bench = Bench(tmp_path, SimpleNamespace(endpoint=""), [], rounds=3, is_quick=True)
     bench.begin("group", "What was done.")
     yield bench
-    for name in ("bench", "drivers", "mounted", "objects", "plot", "report"):
+    for name in ("bench", "drivers", "mounted", "objects", "plain_client", "plot", "programs", "report"):
         sys.modules.pop(name, None)
 
 
@@ -60,3 +61,26 @@ def test_the_document_has_every_row_and_a_plot(bench, tmp_path):
     plot = ElementTree.parse(tmp_path / "benchmarks-group.svg")
     titles = [title.text for title in plot.iter("{http://www.w3.org/2000/svg}title")]
     assert titles == ["0.50"], "a dot for the row that is beside the disk, none for the other"
+
+
+def test_a_walk_finds_every_name_of_a_tree(bench, tmp_path):
+    from programs import Program
+
+    for number in range(3):
+        (tmp_path / f"tree/{number}/below").mkdir(parents=True)
+        (tmp_path / f"tree/{number}/below/file").touch()
+    whole, first, names = Program(tmp_path, "walk").numbers(tmp_path / "tree")
+    assert names == 9 and 0 < first < whole
+
+
+def test_a_plain_client_lists_page_by_page_and_a_proxy_counts_that(bench, s3_bucket, weed):
+    from plain_client import PlainClient
+
+    with Proxy(("127.0.0.1", weed.port)) as proxy:
+        client = PlainClient(proxy.endpoint, s3_bucket.name)
+        for key in ("top/a b", "top/c", "top/d/e", "other"):
+            client.put(key, b"data")
+        keys = [page.count(b"<Key>") for page in client.pages("top/", MaxKeys=2)]
+        assert client.get(client.url("top/a b")) == b"data"
+        assert keys == [2, 1] and proxy.requests == {"PUT": 4, "LIST": 2, "GET": 1}
+    assert len(s3_bucket.all_keys()) == 4

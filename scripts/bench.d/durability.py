@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from harness.mount import Mount, sluice, timed
 from harness.stores import DirectoryBucket
-from metadata import Program
 from objects import MIB, write_blocks
+from programs import Program
 
 RECORDER = 100_000_000
 PENDING = 100_000
@@ -16,7 +16,7 @@ START_LIMIT_S = 2
 
 def measure(bench):
     flush_timer(bench)
-    start(bench, Program(bench.directory))
+    start(bench, Program(bench.directory, "metadata"))
 
 
 def paused(bench, name, *options):

@@ -5,15 +5,14 @@ twentieth of the files, JuiceFS a quarter, counted up to all. Stats are beside t
 attributes are good for a second in both drivers. A directory is renamed whose files are all in the bucket."""
 
 import resource
-import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
 from drivers import Driver
 from harness.mount import Mount
 from harness.stores import DirectoryBucket
+from programs import Program, compile_program
 
-HERE = Path(__file__).resolve().parent
 # Debian and Ubuntu ship it with libfuse3-dev.
 PASS_THROUGH = Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 FILES = 5_000
@@ -24,24 +23,11 @@ RENAME_LIMIT_MS = 100
 
 
 def measure(bench):
-    program = Program(bench.directory)
+    program = Program(bench.directory, "metadata")
     bare = PassThrough(bench.directory, bench.weed)
     small_files(bench, program, bare)
     stats(bench, program, bare)
     deep_rename(bench, program)
-
-
-class Program:
-    """metadata.c, compiled."""
-
-    def __init__(self, directory):
-        self.path = directory / "metadata"
-        compile_program(HERE / "metadata.c", self.path)
-
-    def __call__(self, *arguments):
-        """Seconds that it measured."""
-        result = subprocess.run([self.path, *map(str, arguments)], capture_output=True, text=True, check=True)
-        return float(result.stdout)
 
 
 class PassThrough(Driver):
@@ -66,11 +52,6 @@ class PassThrough(Driver):
         source = place / "source"
         source.mkdir()
         return [self.program, "-f", "-o", f"source={source},cache=auto,timeout=1.0", path]
-
-
-def compile_program(source, program):
-    flags = subprocess.run(["pkg-config", "fuse3", "--cflags", "--libs"], capture_output=True, text=True, check=True)
-    subprocess.run(["gcc", "-O2", source, "-o", program, *flags.stdout.split()], check=True)
 
 
 def small_files(bench, program, bare):

@@ -1,9 +1,11 @@
-"""What reads cost that no file system is part of: a plain HTTP client with presigned URLs over connections that stay."""
+"""What requests cost that no file system is part of: a plain HTTP client with presigned URLs over connections that stay."""
 
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from html import unescape
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from objects import MIB
 
 PART = 8 * MIB
 CONNECTIONS = 8
+NEXT_PAGE = re.compile(rb"<NextContinuationToken>([^<]+)<")
 
 
 class PlainClient:
@@ -25,23 +28,43 @@ class PlainClient:
         self.local = threading.local()
 
     def url(self, key):
-        url = urlsplit(self.client.generate_presigned_url("get_object", {"Bucket": self.bucket_name, "Key": key}))
+        return self._presigned("get_object", Key=key)
+
+    def _presigned(self, operation, **parameters):
+        url = urlsplit(self.client.generate_presigned_url(operation, {"Bucket": self.bucket_name, **parameters}))
         return f"{url.path}?{url.query}"
 
     def get(self, url, start=None, end=None):
         """The body, or its bytes from `start` to before `end`."""
-        answer = self._ask(url, start, end)
+        return self._whole(self._ask(url, start, end))
+
+    def put(self, key, data):
+        self._whole(self._request("PUT", self._presigned("put_object", Key=key), data))
+
+    def pages(self, prefix, **options):
+        """The bodies that a listing has, one after the other; `options` of ListObjectsV2, by boto's names."""
+        place = {}
+        while place is not None:
+            page = self.get(self._presigned("list_objects_v2", Prefix=prefix, **options, **place))
+            yield page
+            more = NEXT_PAGE.search(page)
+            place = {"ContinuationToken": unescape(more[1].decode())} if more else None
+
+    @staticmethod
+    def _whole(answer):
         body = answer.read()
         if answer.status not in (200, 206):
             raise RuntimeError(f"status {answer.status}")
         return body
 
     def _ask(self, url, start, end):
+        return self._request("GET", url, headers={} if start is None else {"Range": f"bytes={start}-{end - 1}"})
+
+    def _request(self, method, url, body=None, headers=None):
         if not hasattr(self.local, "connection"):
             self.local.connection = HTTPConnection(self.netloc)
             self.local.buffer = bytearray(MIB)
-        headers = {} if start is None else {"Range": f"bytes={start}-{end - 1}"}
-        self.local.connection.request("GET", url, headers=headers)
+        self.local.connection.request(method, url, body, headers or {})
         return self.local.connection.getresponse()
 
     def download(self, objects, directory):

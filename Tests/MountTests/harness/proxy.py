@@ -1,11 +1,14 @@
 """A TCP proxy with faults: the network between Sluice and its store, as a robot knows it."""
 
 import random
+import re
 import socket
 import struct
 import threading
 import time
+from collections import Counter
 
+REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
 PORTAL = b"<html><body>Welcome! Please log in to use this network.</body></html>"
 
 
@@ -23,7 +26,8 @@ class Proxy:
     - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
       connection is reset, and `deliver()` sends it to the store at last.
 
-    `sent_bytes` counts what the client sent, `received_bytes` what the store did.
+    `sent_bytes` counts what the client sent, `received_bytes` what the store did. `requests` counts by methods, a GET that
+    lists as LIST.
     """
 
     BLOCK = 64 * 1024
@@ -42,6 +46,7 @@ class Proxy:
         self.held = []
         self.sent_bytes = 0
         self.received_bytes = 0
+        self.requests = Counter()
         self.random = random.Random(1)
         self.lock = threading.Lock()
         self.connections = set()
@@ -128,6 +133,8 @@ class Proxy:
         """What of a block that the client has sent goes on to the store."""
         with self.lock:
             self.sent_bytes += len(block)
+            if request := REQUEST.match(block):
+                self.requests["LIST" if b"list-type=2" in request[2] else request[1].decode()] += 1
         if self.bytes_per_second:
             time.sleep(len(block) / self.bytes_per_second)
         if self.cut_after is not None and sent > self.cut_after:

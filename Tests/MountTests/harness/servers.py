@@ -36,7 +36,9 @@ def client(endpoint):
         region_name=REGION,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
-        config=Config(retries={"max_attempts": 3}, connect_timeout=5, s3={"addressing_style": "path"}),
+        config=Config(
+            signature_version="s3v4", retries={"max_attempts": 3}, connect_timeout=5, s3={"addressing_style": "path"}
+        ),
     )
 
 

@@ -161,7 +161,7 @@ def _whole_request(client, data):
         data += client.recv(Proxy.BLOCK)
     head, body = data.split(b"\r\n\r\n", 1)
     lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    while len(body) < int(lengths[0]):
+    while len(body) < (int(lengths[0]) if lengths else 0):
         body += client.recv(Proxy.BLOCK)
     return head + b"\r\n\r\n" + body
 

@@ -32,6 +32,8 @@ public final class CachedFile: Sendable {
         /// Of these, how many have begun and not ended.
         var changesUnderWay = 0
         var rewritesUnderWay = 0
+        /// Of a file that is dirty.
+        var changed = ChangedRanges.unknown
         /// When they last changed, or the file was opened; by the monotonic clock.
         var lastChange: Duration
         var extents: FileExtents
@@ -202,6 +204,7 @@ extension CachedFile {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
         if !state.isDirty { try beginDirt(&state) }
         let isRewrite = range.lowerBound < state.size
+        state.changed.add(range)
         state.checksums.forget(range)
         state.changes += 1
         state.changesUnderWay += 1
@@ -237,6 +240,7 @@ extension CachedFile {
         try journal.synchronize()
         state.checksums = BlockChecksums(isStored: false)
         state.isWhollyChecked = false
+        state.changed = .none
         state.isDirty = true
     }
 

@@ -197,6 +197,7 @@ extension CachedFile {
     }
 
     private func noteChange(_ state: inout State) {
+        state.changed = .unknown
         state.changes += 1
         state.rewrites += 1
         state.written += 1

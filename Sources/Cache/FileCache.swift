@@ -48,6 +48,8 @@ public final class FileCache: Sendable {
         var suspects: Set<InodeNumber> = []
         /// Closed files that are as in the bucket, all of whose blocks were compared since the process began.
         var checked: Set<InodeNumber> = []
+        /// Of closed files with changes, some.
+        var changed: [InodeNumber: ChangedRanges] = [:]
         /// Inodes without names whose rows and data are to go once they are closed.
         var doomed: Set<InodeNumber> = []
     }
@@ -100,6 +102,7 @@ extension FileCache {
             let end = table.unsettled[number]
             let file = try open(inode, unsettled: end, syncError: table.failed[number])
             if table.checked.contains(number) { file.resumeChecked() }
+            if let changed = table.changed.removeValue(forKey: number) { file.resume(changed) }
             table.unsettled[number] = nil
             table.failed[number] = nil
             table.open[number] = Table.Opened(file: file, references: 1)

@@ -6,6 +6,8 @@ import SystemPackage
 extension FileCache {
     /// Descriptors that idle files may take.
     private static let idleLimit = 256
+    /// Closed files with changes of which it is remembered what changed; beyond, all are forgotten.
+    private static let changedLimit = 1024
 
     /// A file that nobody has open any more. One with new bytes stays open, idle, until the next flush: what it became
     /// is journaled then, in one transaction for all of them, and often it is opened again before that. A crash loses
@@ -42,6 +44,7 @@ extension FileCache {
             let end = file.withEnd(allocated: file.allocatedBytes) { $0 }
             try? file.saveChecksums()
             rememberChecked(file, &table)
+            rememberChanges(file, &table)
             table.open[file.inode] = nil
             table.closedBytes += end.allocated
             table.failed[file.inode] = end.syncError
@@ -49,6 +52,11 @@ extension FileCache {
             ends.append((file.inode, end))
         }
         try settle(ends)
+    }
+
+    private func rememberChanges(_ file: CachedFile, _ table: inout Table) {
+        if table.changed.count >= Self.changedLimit { table.changed = [:] }
+        table.changed[file.inode] = file.changedRanges
     }
 
     /// Brings rows up to what is on the disk.

@@ -201,14 +201,14 @@ extension Reconciler {
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
-        let isMissing = file.missing(in: range) == [range]
-        if !isMissing { try await makeLocal(range, of: file) }
+        if !isUntouched(range, of: file) { try await makeLocal(range, of: file) }
         if let known = multipart.sent[number], file.holds(known, range) {
             progress.skip(range.length)
             return known
         }
         if let part = try await copyUnchanged(number, range, multipart.record, of: file) {
-            let record = PartRecord(part: part, fingerprint: isMissing ? nil : file.fingerprint(of: range))
+            let isLocal = file.missing(in: range).isEmpty
+            let record = PartRecord(part: part, fingerprint: isLocal ? file.fingerprint(of: range) : nil)
             try journalPart(record, multipart, file.inode)
             progress.skip(range.length)
             return record

@@ -14,13 +14,18 @@ extension Reconciler {
         partCopies.areExpected && base.map { $0.size > store.multipartLimits.minimumPartSize } == true
     }
 
+    /// Whether the bytes of a part are those of the object that the file stands on without a look at them.
+    func isUntouched(_ range: Range<Int64>, of file: CachedFile) -> Bool {
+        file.isUntouched(range) || file.missing(in: range) == [range]
+    }
+
     /// Has the store copy a part whose bytes are those of the object that the file stands on. Nil if they are not, or the
     /// store cannot: then the part is to be sent.
     func copyUnchanged(
         _ number: Int, _ range: Range<Int64>, _ upload: MultipartRecord, of file: CachedFile
     ) async throws -> UploadedPart? {
         guard let base = file.base, mayCopyParts(of: base),
-            try file.missing(in: range) == [range] || file.isAsInBase(range)
+            try isUntouched(range, of: file) || file.isAsInBase(range)
         else { return nil }
         do {
             return try await store.copyPart(

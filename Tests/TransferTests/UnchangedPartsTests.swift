@@ -164,6 +164,29 @@ import Testing
         #expect(try await bytes(of: "cold") == expected)
     }
 
+    /// As a program does that looks at the head of a file before it changes a record in the middle.
+    @Test(arguments: [false, true])
+    func whatWasReadBeforeIsNeitherFetchedAsAWholeNorSent(isFlushed: Bool) async throws {
+        var expected = try listLarge()
+        try machine.open("cold")
+        let file = try machine.cache.acquire(#require(try machine.inode("cold")).number)
+        for start in [0, Int64(6 * part)] {
+            try await LocalMachine.fetch(file, start..<start + 1000, from: faults)
+        }
+        machine.cache.release(file)
+        let fetched = faults.gets.count
+        try machine.write([1, 2, 3], at: 3 * part + 5, through: "cold")
+        expected.replaceSubrange(3 * part + 5..<3 * part + 8, with: [1, 2, 3])
+        machine.close("cold")
+        // The file is closed for good then, before it is sent.
+        if isFlushed { try machine.cache.flush() }
+        #expect(try await machine.drain())
+        #expect(bucket.bytes(ObjectKey("cold")) == expected)
+        #expect(faults.calls(.uploadPart) == 1 && faults.calls(.copyPart) == 8)
+        #expect(faults.gets.dropFirst(fetched).reduce(0) { $0 + ($1.range.map { Int($0.count) } ?? .max >> 1) } <= part)
+        #expect(try await bytes(of: "cold") == expected)
+    }
+
     @Test func itIsChangedAgainAndAgain() async throws {
         var expected = try listLarge()
         for round in 0..<5 {

@@ -113,6 +113,10 @@ public final class Journal: Sendable {
         sequence.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
+    /// Grows with each transaction that is committed: as long as it is what it was inside of a transaction, all rows are as
+    /// that one found them.
+    public var version: UInt64 { commits.load(ordering: .acquiring) }
+
     public func read<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
         try reportingFullDisk { try queue.inDatabase { try body(JournalTransaction(database: $0, journal: self)) } }
     }

@@ -55,7 +55,6 @@ extension JournalTransaction {
     ) throws -> NamePage<Dentry> {
         try page(Self.selectChildren, of: directory, after: name, limit, nameColumn: Inode.columns.count) { row in
             guard let inode = try inodeIfSound(row: row) else { return nil }
-            journal.inodeRows.wasRead(inode)
             return soundName(row[Inode.columns.count], of: inode.number).map { Dentry(name: $0, inode: inode) }
         }
     }

@@ -17,7 +17,8 @@ final class DirectoryStream: ListingFollower {
 
     /// What a reader finds at a place.
     enum Place {
-        case entry(DirectoryNames.Entry)
+        /// `row`: if it is known without asking the journal.
+        case entry(DirectoryNames.Entry, row: Inode?)
         /// The journal may have more: ``take(_:)``.
         case unknown
         /// A listing may bring more: ``wait(for:then:)``.
@@ -31,8 +32,18 @@ final class DirectoryStream: ListingFollower {
         case end
     }
 
+    /// What was last taken from the journal: most of it is read at once.
+    fileprivate struct Page {
+        /// Of the first name.
+        var index: Int
+        var names: [Dentry]
+        /// ``Journal/version`` then.
+        var version: UInt64
+    }
+
     fileprivate struct State {
         var names = DirectoryNames()
+        var page = Page(index: 0, names: [], version: 0)
         var cursor = Cursor.after(nil)
         /// A listing that adds names is under way.
         var isFollowing: Bool
@@ -69,10 +80,14 @@ final class DirectoryStream: ListingFollower {
         }
     }
 
-    /// At the end of what is known, the failure that kept more from coming is thrown.
-    func place(_ index: Int) throws(StoreError) -> Place {
+    /// At the end of what is known, the failure that kept more from coming is thrown. `version`: that of the journal now.
+    func place(_ index: Int, at version: UInt64) throws(StoreError) -> Place {
         let (place, failure) = state.withLock { state -> (Place, StoreError?) in
-            if index < state.names.count { return (.entry(state.names[index]), nil) }
+            if let recent = state.page[index] {
+                let isCurrent = state.page.version == version && recent.inode.aliasOf == nil
+                return (.entry(DirectoryNames.Entry(recent), row: isCurrent ? recent.inode : nil), nil)
+            }
+            if index < state.names.count { return (.entry(state.names[index], row: nil), nil) }
             guard case .end = state.cursor else { return (.unknown, nil) }
             return state.isFollowing ? (.awaited, nil) : (.end, state.failure)
         }
@@ -81,10 +96,11 @@ final class DirectoryStream: ListingFollower {
     }
 
     /// Takes the next names from the journal, inside of a transaction.
-    func take(in transaction: JournalTransaction) throws {
+    func take(in transaction: JournalTransaction, at version: UInt64) throws {
         guard case .after(let name) = state.withLock({ $0.cursor }) else { return }
         let page = try transaction.children(of: directory, after: name, limit: Self.pageLength)
         state.withLock { state in
+            state.page = Page(index: state.names.count, names: page.elements, version: version)
             for dentry in page.elements { state.names.append(DirectoryNames.Entry(dentry)) }
             state.cursor = page.next.map { .after($0) } ?? .end
         }
@@ -125,6 +141,12 @@ final class DirectoryStream: ListingFollower {
             return state.takeReady()
         }
         for (_, completion) in ready { completion(failure) }
+    }
+}
+
+extension DirectoryStream.Page {
+    fileprivate subscript(index: Int) -> Dentry? {
+        index >= self.index && index < self.index + names.count ? names[index - self.index] : nil
     }
 }
 

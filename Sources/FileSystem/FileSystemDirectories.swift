@@ -111,14 +111,15 @@ extension FileSystem {
         }
         let timeToLive = kernelTimeToLive(in: stream.directory)
         let place = listed.place(of: stream.directory)
-        while case .entry(let found) = try self.place(Self.index(of: position), in: stream) {
+        while case .entry(let found, let row) = try self.place(Self.index(of: position), in: stream) {
             position += 1
             var entry = DirectoryEntry(
                 name: found.name.string, inode: found.inode, kind: found.isAmbiguous ? nil : found.kind,
                 nextOffset: position, entry: nil)
             if withAttributes {
+                let known = if let row { Optional(row) } else { try rowIfAny(found.inode) }
                 // It is gone since.
-                guard let inode = try rowIfAny(found.inode), inode.linkCount > 0 else { continue }
+                guard let inode = known, inode.linkCount > 0 else { continue }
                 if listed.suffice(for: inode, in: place) { entry.entry = self.entry(inode, for: timeToLive) }
             }
             guard emit(entry) else {
@@ -135,9 +136,9 @@ extension FileSystem {
     private func place(_ index: Int, in stream: DirectoryStream) throws(Errno) -> DirectoryStream.Place {
         while true {
             let place: DirectoryStream.Place
-            do { place = try stream.place(index) } catch { throw failure(error) }
+            do { place = try stream.place(index, at: journal.version) } catch { throw failure(error) }
             guard case .unknown = place else { return place }
-            try read { try stream.take(in: $0) }
+            try read { try stream.take(in: $0, at: journal.version) }
         }
     }
 

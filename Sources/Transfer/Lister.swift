@@ -10,15 +10,16 @@ public final class Lister: Sendable {
     /// Told once, nil for success; on any thread.
     public typealias Completion = @Sendable (StoreError?) -> Void
 
-    private let store: any ObjectStore
-    private let journal: Journal
-    private let time: any TimeSource
-    private let timeToLive: Duration
+    let store: any ObjectStore
+    let journal: Journal
+    let time: any TimeSource
+    let timeToLive: Duration
     private let defaults: RemoteDefaults
     private let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private let onChange: @Sendable ([BucketChange]) -> Void
-    private let logger: Logger
+    let logger: Logger
     private let state = Mutex(State())
+    let probing = Mutex(Probing())
 
     private struct State {
         var directories: [InodeNumber: DirectoryFreshness] = [:]
@@ -96,8 +97,10 @@ public final class Lister: Sendable {
         }
         guard isFirst else { return }
         note(directory) { $0.began(at: $1) }
+        listingBegins(directory)
         Task {
             let error = await list(directory)
+            listingEnded(directory, isComplete: error == nil)
             note(directory) { error == nil ? $0.succeeded(at: $1) : $0.failed(at: $1) }
             let waiting = state.withLock { $0.underWay.removeValue(forKey: directory) ?? [] }
             for completion in waiting { completion(error) }
@@ -142,10 +145,7 @@ public final class Lister: Sendable {
     private func list(_ directory: InodeNumber) async -> StoreError? {
         do {
             guard let prefix = try prefix(of: directory) else { return nil }
-            var merge = ListingMerge(
-                directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults,
-                time: time.wall, wasListed: try journal.read { try $0.listed(directory) } != nil,
-                isOpenForWriting: isOpenForWriting)
+            var merge = try merge(directory, prefix)
             var continuation: String?
             var progress = ListingProgress()
             repeat {
@@ -165,6 +165,13 @@ public final class Lister: Sendable {
         }
     }
 
+    /// Of what the store is asked for from now on.
+    func merge(_ directory: InodeNumber, _ prefix: String) throws -> ListingMerge {
+        ListingMerge(
+            directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults, time: time.wall,
+            wasListed: try journal.read { try $0.listed(directory) } != nil, isOpenForWriting: isOpenForWriting)
+    }
+
     /// Once, and again when their number changes.
     private func tellOfUnnameable(_ merge: ListingMerge) {
         let count = merge.unnameable == 0 ? nil : merge.unnameable
@@ -179,7 +186,7 @@ public final class Lister: Sendable {
     }
 
     /// Throws if the directory has another path by now: its listing says nothing of it then. An error ends the listing.
-    private func apply(
+    func apply(
         _ merge: inout ListingMerge, _ step: (inout ListingMerge, JournalTransaction) throws -> Void
     ) throws {
         try journal.write { transaction in
@@ -192,7 +199,7 @@ public final class Lister: Sendable {
         if !changes.isEmpty { onChange(changes) }
     }
 
-    private func prefix(of directory: InodeNumber) throws -> String? {
+    func prefix(of directory: InodeNumber) throws -> String? {
         try journal.read { try prefix(of: directory, in: $0) }
     }
 
@@ -201,7 +208,7 @@ public final class Lister: Sendable {
         return path.isEmpty ? "" : path + "/"
     }
 
-    private func failure(_ error: any Error) -> StoreError {
+    func failure(_ error: any Error) -> StoreError {
         error as? StoreError ?? StoreError(.localFault, message: "\(error)")
     }
 }

@@ -91,7 +91,12 @@ struct ListingMerge {
 
     /// After the last page: names that the bucket no longer has go.
     mutating func finish(in transaction: JournalTransaction) throws {
-        let children = try transaction.children(of: directory)
+        try settle(try transaction.children(of: directory), in: transaction)
+        try transaction.setListed(directory, at: time)
+    }
+
+    /// Of names that the pages so far would have had: those that the bucket no longer has go.
+    mutating func settle(_ children: [Dentry], in transaction: JournalTransaction) throws {
         for child in children where !seen.contains(child.name) {
             guard try isGone(child, in: transaction) else { continue }
             for number in try transaction.subtree(of: child.inode.number).reversed() {
@@ -99,7 +104,6 @@ struct ListingMerge {
             }
         }
         for child in children where seen.contains(child.name) { try uncover(child, in: transaction) }
-        try transaction.setListed(directory, at: time)
     }
 }
 

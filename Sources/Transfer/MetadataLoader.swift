@@ -59,7 +59,7 @@ public final class MetadataLoader: Sendable {
             if metadata.kind == .symbolicLink { target = try await self.target(of: remote, found.bytes) }
             try journal.write { transaction in
                 guard var current = try transaction.inode(number), current.remote == remote else { return }
-                try apply(metadata, target: target, to: &current, in: transaction)
+                try metadata.apply(to: &current, target: target, in: transaction)
                 try transaction.update(current)
             }
             // Only now: it may have turned out to be no file, and an open file has the times that its row had.
@@ -101,39 +101,12 @@ public final class MetadataLoader: Sendable {
             else { return }
             if let info {
                 current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
-                try apply(PosixMetadata(decoding: info.metadata), target: nil, to: &current, in: transaction)
+                try PosixMetadata(decoding: info.metadata).apply(to: &current, target: nil, in: transaction)
             }
             current.isMetadataKnown = true
             try transaction.update(current)
         }
         return nil
-    }
-
-    /// What was changed here since is newer than what the object says.
-    private func apply(
-        _ metadata: PosixMetadata, target: String?, to inode: inout Inode, in transaction: JournalTransaction
-    ) throws {
-        guard !inode.isMetadataKnown else { return }
-        inode.isMetadataKnown = true
-        switch metadata.kind {
-        case .symbolicLink? where inode.kind == .file && target != nil:
-            inode.kind = .symbolicLink
-            inode.linkTarget = target
-        case let kind? where inode.kind == .file && inode.size == 0 && kind.isSpecial:
-            inode.kind = kind
-            inode.device = kind.isDevice ? metadata.device ?? 0 : 0
-        default: break
-        }
-        guard !inode.pending.contains(.metadata) else { return }
-        inode.permissions = metadata.permissions ?? inode.permissions
-        inode.userID = metadata.userID ?? inode.userID
-        inode.groupID = metadata.groupID ?? inode.groupID
-        inode.modified = metadata.modified ?? inode.modified
-        inode.changed = metadata.changed ?? inode.modified
-        inode.accessed = metadata.accessed ?? inode.modified
-        for (name, value) in metadata.extendedAttributes {
-            try transaction.setExtendedAttribute(name, to: value, of: inode.number)
-        }
     }
 
     private func target(of remote: RemoteObject, _ bytes: [UInt8]?) async throws -> String {

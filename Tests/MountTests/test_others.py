@@ -114,6 +114,23 @@ def test_creating_does_not_wait_for_a_network_that_does_not_answer(network, make
     network.proxy.bytes_per_second = None
 
 
+# One name of many
+
+
+def test_a_look_at_one_file_of_many_lists_no_directory(network, make_mount):
+    for index in range(3000):
+        network.bucket.put(f"large/{index}", b"content")
+    mount = make_mount(network.bucket, "-o", "metadata_ttl=60s").start()
+    network.proxy.requests.clear()
+    assert (mount.path / "large" / "2999").stat().st_size == 7
+    assert (mount.path / "large" / "2999").read_bytes() == b"content"
+    assert not (mount.path / "large" / "none").exists()
+    listings = [line for line in network.proxy.requests if "list-type=2" in line]
+    assert len(listings) == 3 and all("max-keys=1&" in line for line in listings)
+    assert len(os.listdir(mount.path / "large")) == 3000
+    assert any("max-keys=1000&" in line for line in network.proxy.requests)
+
+
 # Names
 
 

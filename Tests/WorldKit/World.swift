@@ -20,7 +20,7 @@ final class World: Sendable {
     let fileSystem: FileSystem
     let driver: FileSystemDriver
     private let state: WorldState
-    private let link: LinkMonitor
+    let link: LinkMonitor
     private let changes: ChangeFeed
 
     static let defaults = RemoteDefaults(

@@ -1,11 +1,13 @@
 """A TCP proxy with faults: the network between Sluice and its store, as a robot knows it."""
 
 import random
+import re
 import socket
 import struct
 import threading
 import time
 
+REQUEST = re.compile(rb"(DELETE|GET|HEAD|POST|PUT) /")
 PORTAL = b"<html><body>Welcome! Please log in to use this network.</body></html>"
 
 
@@ -23,7 +25,8 @@ class Proxy:
     - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
       connection is reset, and `deliver()` sends it to the store at last.
 
-    `sent_bytes` counts what the client sent, `received_bytes` what the store did.
+    `sent_bytes` counts what the client sent, `received_bytes` what the store did; `requests` are the first lines of
+    the requests of HTTP/1.1.
     """
 
     BLOCK = 64 * 1024
@@ -42,6 +45,7 @@ class Proxy:
         self.held = []
         self.sent_bytes = 0
         self.received_bytes = 0
+        self.requests = []
         self.random = random.Random(1)
         self.lock = threading.Lock()
         self.connections = set()
@@ -128,6 +132,8 @@ class Proxy:
         """What of a block that the client has sent goes on to the store."""
         with self.lock:
             self.sent_bytes += len(block)
+            if REQUEST.match(block):
+                self.requests.append(block.split(b"\r\n", 1)[0].decode())
         if self.bytes_per_second:
             time.sleep(len(block) / self.bytes_per_second)
         if self.cut_after is not None and sent > self.cut_after:

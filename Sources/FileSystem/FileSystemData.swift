@@ -200,10 +200,10 @@ extension FileSystem {
         }
     }
 
-    /// The object that the handle reads is gone or is another version now: ESTALE, and the directory is listed again.
+    /// The object that the handle reads is gone or is another version now: ESTALE, and the bucket is asked for its name.
     private func readFailure(_ error: StoreError, _ inode: InodeNumber) -> Errno {
         guard error.isOutdated else { return failure(error) }
-        if let parent = parentOf(inode) { lister.refresh(parent) }
+        if let (parent, name) = nameOf(inode) { lister.renew(name, in: parent) }
         return .staleNFSFileHandle
     }
 

@@ -25,6 +25,7 @@ extension FileSystem {
             try touch(directory, now, transaction)
             return (inode, alias)
         }
+        madeName(in: parent)
         writeback.schedule(alias, after: options.uploadDelay)
         return entry(inode)
     }

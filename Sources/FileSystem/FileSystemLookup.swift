@@ -17,21 +17,27 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, reply: @escaping Reply<Entry>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
-            let known = try find(name, in: parent)
+            var known = try find(name, in: parent)
             // Without a way to the bucket the names of a directory that was never listed count as absent: what is
             // made now is checked against the bucket when it is uploaded.
-            guard known.isListed || link.isOffline || known.inode != nil else {
-                return findAfterListing(name, in: parent, reply)
+            if !known.isListed, !link.isOffline {
+                if let pending = findAlone(name, in: parent, known, reply) { return pending }
+                // A probe that was under way may have ended meanwhile.
+                if known.inode == nil { known = try find(name, in: parent) }
             }
             if known.isListed, !link.isOffline, let limit = lister.consult(parent, patience: known.patience) {
-                if isWorthWaiting(known) { return findAfterRenewal(name, in: parent, within: limit, reply) }
+                if isWorthWaiting(known) {
+                    return findAfterRenewal(name, in: parent, within: limit, reply) {
+                        lister.refresh(parent, then: $0)
+                    }
+                }
                 lister.refresh(parent)
             }
             guard let found = known.inode else { throw .noSuchFileOrDirectory }
             guard listed.suffice(for: found, in: listed.place(of: parent)) || link.isOffline else {
                 return loadMetadata(of: found, named: name, in: parent, reply)
             }
-            reply(.success(entry(found, in: parent)))
+            reply(.success(entry(found, in: parent, named: name)))
             return nil
         } catch {
             reply(.failure(error))
@@ -42,8 +48,8 @@ extension FileSystem {
     public func negativeTimeToLive(in directory: InodeNumber) -> Duration { kernelTimeToLive(in: directory) }
 
     /// An answer that gives the kernel a reference to what a name in a directory leads to.
-    func entry(_ inode: Inode, in directory: InodeNumber) -> Entry {
-        entry(inode, for: kernelTimeToLive(in: directory))
+    func entry(_ inode: Inode, in directory: InodeNumber, named name: FileName? = nil) -> Entry {
+        entry(inode, for: kernelTimeToLive(of: name, in: directory))
     }
 
     func entry(_ inode: Inode, for timeToLive: Duration) -> Entry {
@@ -54,8 +60,9 @@ extension FileSystem {
 
     /// The kernel answers for a name by itself no longer than it is fresh: it would hide what others did. Where what
     /// is known is not fresh (no network; changes that are not sent yet), it has no reason to ask more often.
-    func kernelTimeToLive(in directory: InodeNumber) -> Duration {
-        let left = lister.remainingFreshness(of: directory)
+    func kernelTimeToLive(of name: FileName? = nil, in directory: InodeNumber) -> Duration {
+        let alone = name.map { lister.remainingFreshness(of: $0, in: directory) } ?? .zero
+        let left = max(alone, lister.remainingFreshness(of: directory))
         return left > .zero ? min(timeToLive, left) : timeToLive
     }
 
@@ -76,6 +83,8 @@ extension FileSystem {
 
     private struct Known {
         var inode: Inode?
+        /// ``Inode/remoteSequence`` of the name's own row; nil if there is none.
+        var sequence: Int64?
         /// The directory's names in the bucket are known.
         var isListed: Bool
         /// The directory was made or moved here and the bucket does not know yet.
@@ -90,7 +99,7 @@ extension FileSystem {
             let directory = try directory(parent, in: transaction)
             let row = try transaction.child(name, of: parent).flatMap { try transaction.inode($0) }
             return Known(
-                inode: try row.map { try transaction.target(of: $0) },
+                inode: try row.map { try transaction.target(of: $0) }, sequence: row?.remoteSequence,
                 isListed: try transaction.listed(parent) != nil,
                 isDirectoryPending: !directory.pending.isDisjoint(with: [.content, .location]))
         }
@@ -98,8 +107,35 @@ extension FileSystem {
 
     /// Not where this machine knows best, nor where somebody wants the network left alone.
     private func isWorthWaiting(_ known: Known) -> Bool {
-        guard link.condition == .online, !known.isDirectoryPending else { return false }
-        return known.inode.map { $0.pending.isEmpty && !cache.isOpenForWriting($0.number) } ?? true
+        link.condition == .online && !known.isDirectoryPending && !isOurs(known)
+    }
+
+    /// Something by that name has changes that are not sent, or may get some.
+    private func isOurs(_ known: Known) -> Bool {
+        known.inode.map { !$0.pending.isEmpty || cache.isOpenForWriting($0.number) } ?? false
+    }
+
+    /// In a directory that was never listed: asks the bucket for the one name. Nil if what is known will do.
+    private func findAlone(
+        _ name: FileName, in parent: InodeNumber, _ known: Known, _ reply: @escaping Reply<Entry>
+    ) -> (any PendingOperation)? {
+        guard !isOurs(known) else { return nil }
+        // Its object may be that of another name.
+        if name.uncovered != nil {
+            if known.inode == nil { return findAfterListing(name, in: parent, reply) }
+            _ = lister.consult(parent, patience: .zero)
+            return nil
+        }
+        guard
+            let limit = lister.consult(
+                name, in: parent, sequence: known.sequence, patience: known.patience,
+                deadline: options.networkDeadline)
+        else { return nil }
+        if known.inode != nil && !isWorthWaiting(known) {
+            lister.find(name, in: parent)
+            return nil
+        }
+        return findAfterRenewal(name, in: parent, within: limit, reply) { lister.find(name, in: parent, then: $0) }
     }
 
     private func findAfterListing(
@@ -117,15 +153,16 @@ extension FileSystem {
         return parked
     }
 
-    /// What is known has to do if the bucket does not answer soon.
+    /// What is known has to do if the bucket does not answer soon. `ask` asks it.
     private func findAfterRenewal(
-        _ name: FileName, in parent: InodeNumber, within limit: Duration, _ reply: @escaping Reply<Entry>
+        _ name: FileName, in parent: InodeNumber, within limit: Duration, _ reply: @escaping Reply<Entry>,
+        _ ask: (@escaping Lister.Completion) -> Void
     ) -> any PendingOperation {
         let end = time.monotonic + limit + Self.renewalDeadline
         let parked = park(reply, within: limit) { [self] in
             giveKnown(name, in: parent, for: $0, until: end)
         }
-        lister.refresh(parent) { [self] _ in findAgain(name, in: parent, for: parked) }
+        ask { [self] _ in findAgain(name, in: parent, for: parked) }
         return parked
     }
 
@@ -136,7 +173,7 @@ extension FileSystem {
         do throws(Errno) {
             guard let found = try find(name, in: parent).inode else { throw .noSuchFileOrDirectory }
             guard !listed.suffice(for: found, in: listed.place(of: parent)) else {
-                return give(parked, found.number, in: parent)
+                return give(parked, found.number, in: parent, named: name)
             }
             loadMetadata(of: found, named: name, in: parent, for: parked, retries: retries)
         } catch {
@@ -149,10 +186,13 @@ extension FileSystem {
         _ name: FileName, in parent: InodeNumber, for parked: ParkedReply<Entry>, until end: Duration
     ) -> Duration? {
         do throws(Errno) {
-            guard let found = try find(name, in: parent).inode else { throw .noSuchFileOrDirectory }
+            let known = try find(name, in: parent)
+            guard let found = known.inode else { throw .noSuchFileOrDirectory }
+            let isAsking =
+                known.isListed ? lister.lastProgress(of: parent) != nil : lister.isFinding(name, in: parent)
             let left = end - time.monotonic
-            if !found.isMetadataKnown && lister.lastProgress(of: parent) == nil && left > .zero { return left }
-            give(parked, found.number, in: parent)
+            if !found.isMetadataKnown && !isAsking && left > .zero { return left }
+            give(parked, found.number, in: parent, named: name)
         } catch {
             parked.answer(.failure(error))
         }
@@ -178,7 +218,7 @@ extension FileSystem {
         of inode: Inode, named name: FileName, in parent: InodeNumber, _ reply: @escaping Reply<Entry>
     ) -> any PendingOperation {
         let parked = park(reply, within: Self.renewalDeadline) {
-            self.give($0, inode.number, in: parent)
+            self.give($0, inode.number, in: parent, named: name)
             return nil
         }
         loadMetadata(of: inode, named: name, in: parent, for: parked, retries: 1)
@@ -191,9 +231,9 @@ extension FileSystem {
         let isReadNext = options.looksBringBytes && forecast.withLock { $0.look(inode.number, in: parent) }
         metadata.load(inode.number, isReadNext: isReadNext) { [self] error in
             let isOutdated = error?.isOutdated ?? false
-            guard isOutdated else { return give(parked, inode.number, in: parent) }
+            guard isOutdated else { return give(parked, inode.number, in: parent, named: name) }
             // Somebody else wrote or deleted the object since it was listed.
-            lister.refresh(parent) { [self] _ in
+            lister.renew(name, in: parent) { [self] _ in
                 if retries > 0 {
                     findAgain(name, in: parent, for: parked, retries: retries - 1)
                 } else {
@@ -203,18 +243,22 @@ extension FileSystem {
         }
     }
 
-    private func give(_ parked: ParkedReply<Entry>, _ number: InodeNumber, in parent: InodeNumber) {
+    private func give(
+        _ parked: ParkedReply<Entry>, _ number: InodeNumber, in parent: InodeNumber, named name: FileName
+    ) {
         do throws(Errno) {
-            let entry = entry(try row(number), in: parent)
+            let entry = entry(try row(number), in: parent, named: name)
             if !parked.answer(.success(entry)) { forget(number, count: 1) }
         } catch {
             parked.answer(.failure(error))
         }
     }
 
-    func parentOf(_ number: InodeNumber) -> InodeNumber? {
+    func parentOf(_ number: InodeNumber) -> InodeNumber? { nameOf(number)?.parent }
+
+    func nameOf(_ number: InodeNumber) -> (parent: InodeNumber, name: FileName)? {
         do {
-            return try journal.read { try $0.name(of: number)?.parent }
+            return try journal.read { try $0.name(of: number) }
         } catch {
             logger.warning("cannot read the journal", metadata: ["error": "\(error)"])
             return nil

@@ -41,7 +41,7 @@ extension FileSystem {
         device: UInt64 = 0, caller: Caller
     ) throws(Errno) -> Inode {
         let now = time.wall
-        return try add { transaction in
+        let made = try add { transaction in
             let directory = try place(for: name, in: parent, kind: kind, transaction)
             let inode = try transaction.insertInode { number in
                 var inode = Inode(
@@ -59,6 +59,12 @@ extension FileSystem {
             try touch(directory, now, transaction)
             return inode
         }
+        madeName(in: parent)
+        return made
+    }
+
+    func madeName(in parent: InodeNumber) {
+        if !link.isOffline { lister.madeName(in: parent) }
     }
 
     /// The directory in which a name may be made.

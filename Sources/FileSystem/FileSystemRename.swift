@@ -27,6 +27,7 @@ extension FileSystem {
             return try step.perform(now)
         }
         if let gone = outcome.gone { lostLastName(gone) }
+        madeName(in: to.parent)
         writeback.schedule(outcome.moved, after: options.uploadDelay)
         if outcome.hasReplaced { writeback.tombstonesChanged() }
     }

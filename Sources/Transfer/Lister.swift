@@ -10,16 +10,17 @@ public final class Lister: Sendable {
     /// Told once, nil for success; on any thread.
     public typealias Completion = @Sendable (StoreError?) -> Void
 
-    private let store: any ObjectStore
-    private let journal: Journal
-    private let time: any TimeSource
-    private let timeToLive: Duration
+    let store: any ObjectStore
+    let journal: Journal
+    let time: any TimeSource
+    let timeToLive: Duration
     private let defaults: RemoteDefaults
     private let listed: ListedAttributes
     private let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private let onChange: @Sendable ([BucketChange]) -> Void
-    private let logger: Logger
+    let logger: Logger
     private let state = Mutex(State())
+    let probing = Mutex(Probing())
 
     private struct State {
         var directories: [InodeNumber: DirectoryFreshness] = [:]
@@ -116,8 +117,10 @@ public final class Lister: Sendable {
         }
         guard isFirst else { return }
         note(directory) { $0.began(at: $1) }
+        listingBegins(directory)
         Task {
             let error = await list(directory)
+            listingEnded(directory, isComplete: error == nil)
             note(directory) { error == nil ? $0.succeeded(at: $1) : $0.failed(at: $1) }
             let listing = state.withLock { $0.underWay.removeValue(forKey: directory) }
             for completion in listing?.completions ?? [] { completion(error) }
@@ -162,12 +165,7 @@ public final class Lister: Sendable {
     private func list(_ directory: InodeNumber) async -> StoreError? {
         do {
             guard let prefix = try prefix(of: directory) else { return nil }
-            let (wasListed, newest) = try journal.read {
-                (try $0.listed(directory) != nil, try $0.lastNumber())
-            }
-            var merge = ListingMerge(
-                directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults,
-                time: time.wall, wasListed: wasListed, newest: newest, isOpenForWriting: isOpenForWriting)
+            var merge = try merge(directory, prefix)
             var progress = ListingProgress()
             note(directory) { $0.asked(at: $1) }
             var page = try await page(of: prefix, from: nil)
@@ -199,6 +197,14 @@ public final class Lister: Sendable {
         try await store.list(prefix: prefix, delimiter: "/", continuation: continuation, limit: 1000)
     }
 
+    /// Of what the store is asked for from now on.
+    func merge(_ directory: InodeNumber, _ prefix: String) throws -> ListingMerge {
+        let (wasListed, newest) = try journal.read { (try $0.listed(directory) != nil, try $0.lastNumber()) }
+        return ListingMerge(
+            directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults, time: time.wall,
+            wasListed: wasListed, newest: newest, isOpenForWriting: isOpenForWriting)
+    }
+
     /// Once, and again when their number changes.
     private func tellOfUnnameable(_ merge: ListingMerge) {
         let count = merge.unnameable == 0 ? nil : merge.unnameable
@@ -213,7 +219,7 @@ public final class Lister: Sendable {
     }
 
     /// Throws if the directory has another path by now: its listing says nothing of it then. An error ends the listing.
-    private func apply<Value>(
+    func apply<Value>(
         _ merge: inout ListingMerge, _ step: (inout ListingMerge, JournalTransaction) throws -> Value
     ) throws -> Value {
         let value = try journal.write { transaction in
@@ -231,7 +237,7 @@ public final class Lister: Sendable {
         return value
     }
 
-    private func prefix(of directory: InodeNumber) throws -> String? {
+    func prefix(of directory: InodeNumber) throws -> String? {
         try journal.read { try prefix(of: directory, in: $0) }
     }
 
@@ -240,7 +246,7 @@ public final class Lister: Sendable {
         return path.isEmpty ? "" : path + "/"
     }
 
-    private func failure(_ error: any Error) -> StoreError {
+    func failure(_ error: any Error) -> StoreError {
         error as? StoreError ?? StoreError(.localFault, message: "\(error)")
     }
 }

@@ -126,7 +126,18 @@ struct ListingMerge {
     /// After the last page, until it returns true: names that the bucket no longer has go, some at a time.
     mutating func finish(in transaction: JournalTransaction) throws -> Bool {
         let names = try transaction.names(of: directory, after: swept, limit: Self.sweepLength)
-        for (name, number) in names.elements where number.rawValue <= newest.rawValue {
+        try settle(names.elements, in: transaction)
+        swept = names.next
+        guard swept == nil else { return false }
+        try uncoverAll(in: transaction)
+        if !hasMarker { try knowAttributes(in: transaction) }
+        try transaction.setListed(directory, at: time)
+        return true
+    }
+
+    /// Of names that the pages so far would have had: those that the bucket no longer has go.
+    mutating func settle(_ names: [(name: FileName, inode: InodeNumber)], in transaction: JournalTransaction) throws {
+        for (name, number) in names where number.rawValue <= newest.rawValue {
             if seen.contains(name) {
                 if name.uncovered != nil { covered.append(name) }
             } else if let inode = try transaction.inode(number), try isGone(inode, in: transaction) {
@@ -135,12 +146,11 @@ struct ListingMerge {
                 }
             }
         }
-        swept = names.next
-        guard swept == nil else { return false }
+    }
+
+    /// After ``settle(_:in:)``: covered objects that no directory covers any more have their names back.
+    mutating func uncoverAll(in transaction: JournalTransaction) throws {
         for name in covered { try uncover(name, in: transaction) }
-        if !hasMarker { try knowAttributes(in: transaction) }
-        try transaction.setListed(directory, at: time)
-        return true
     }
 }
 
@@ -242,6 +252,7 @@ extension ListingMerge {
                 userID: defaults.userID, groupID: defaults.groupID, time: time)
             // There may be a marker object with attributes.
             inode.isMetadataKnown = false
+            inode.remoteSequence = start
             return inode
         }
         try link(name, to: inode, in: transaction, isNews: existing == nil)

@@ -66,7 +66,7 @@ public final class MetadataLoader: Sendable {
                 try journal.write { transaction in
                     guard var current = try transaction.inode(number), current.remote == remote else { return nil }
                     let former = current.modified
-                    try apply(metadata, target: target, to: &current, in: transaction)
+                    try metadata.apply(to: &current, target: target, in: transaction)
                     try transaction.update(current)
                     return (former, current.modified)
                 }
@@ -112,39 +112,12 @@ public final class MetadataLoader: Sendable {
             else { return }
             if let info, let metadata {
                 current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
-                try apply(metadata, target: nil, to: &current, in: transaction)
+                try metadata.apply(to: &current, target: nil, in: transaction)
             }
             current.isMetadataKnown = true
             try transaction.update(current)
         }
         return nil
-    }
-
-    /// What was changed here since is newer than what the object says.
-    private func apply(
-        _ metadata: PosixMetadata, target: String?, to inode: inout Inode, in transaction: JournalTransaction
-    ) throws {
-        guard !inode.isMetadataKnown else { return }
-        inode.isMetadataKnown = true
-        switch metadata.kind {
-        case .symbolicLink? where inode.kind == .file && target != nil:
-            inode.kind = .symbolicLink
-            inode.linkTarget = target
-        case let kind? where inode.kind == .file && inode.size == 0 && kind.isSpecial:
-            inode.kind = kind
-            inode.device = kind.isDevice ? metadata.device ?? 0 : 0
-        default: break
-        }
-        guard !inode.pending.contains(.metadata) else { return }
-        inode.permissions = metadata.permissions ?? inode.permissions
-        inode.userID = metadata.userID ?? inode.userID
-        inode.groupID = metadata.groupID ?? inode.groupID
-        inode.modified = metadata.modified ?? inode.modified
-        inode.changed = metadata.changed ?? inode.modified
-        inode.accessed = metadata.accessed ?? inode.modified
-        for (name, value) in metadata.extendedAttributes {
-            try transaction.setExtendedAttribute(name, to: value, of: inode.number)
-        }
     }
 
     private func target(of remote: RemoteObject, _ bytes: [UInt8]?) async throws -> String {

@@ -27,6 +27,7 @@ import struct SystemPackage.Errno
     /// A world with the file `a` in the bucket, as it was made here.
     private func world(_ policy: MetadataPolicy = .full) async throws -> World {
         let world = try World { $0.metadata = policy }
+        _ = try await world.driver.list("")
         try await world.driver.writeFile("a", "content")
         try await world.drain()
         return world

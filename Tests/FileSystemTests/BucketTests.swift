@@ -63,6 +63,7 @@ import struct SystemPackage.Errno
     @Test func withoutANetworkWhatIsKnownIsListedAndWhatIsCachedIsRead() async throws {
         world.store.set("cached", "here")
         world.store.set("remote", "there")
+        #expect(try await driver.list("") == ["cached", "remote"])
         #expect(try await driver.readFile("cached") == "here")
         world.faulty.isOffline = true
         #expect(try await driver.list("") == ["cached", "remote"])

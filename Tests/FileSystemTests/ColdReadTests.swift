@@ -51,6 +51,7 @@ import Testing
 
     @Test func ofALargeFileOnlyTheHeadComesAlong() async throws {
         world.store.set("large", String(repeating: "x", count: 4 << 20), metadata: ["mode": "33152"])
+        #expect(try await driver.list("") == ["large"])
         #expect(try await driver.stat("large").permissions == 0o600)
         #expect(world.faulty.calls(.head) == 0)
         let head: [Range<Int64>?] = [0..<65_536]
@@ -59,6 +60,7 @@ import Testing
 
     @Test func aSymbolicLinkTakesOneRequestAndNoDataFile() async throws {
         world.store.set("link", "target/of it", metadata: ["mode": "41471"])
+        #expect(try await driver.list("") == ["link"])
         #expect(try await driver.readLink("link") == "target/of it")
         #expect(world.faulty.calls(.get) == 1 && world.faulty.calls(.head) == 0)
         #expect(try world.cache.usage().used == 0)
@@ -67,6 +69,7 @@ import Testing
     @Test func anObjectThatCannotBeReadNowShowsItsAttributes() async throws {
         world.store.set("archived", String(repeating: "x", count: 10_000), metadata: ["mode": "33152"])
         world.faulty.script(.get, .failBefore(StoreError(.archived, message: "in an archive")))
+        #expect(try await driver.list("") == ["archived"])
         #expect(try await driver.stat("archived").permissions == 0o600)
         #expect(world.faulty.calls(.head) == 1)
     }

@@ -22,6 +22,7 @@ import struct SystemPackage.Errno
     @Test func theFirstLookAfterTheTimeToLiveShowsWhatOthersDid() async throws {
         world.store.set("changed", "old")
         world.store.set("deleted", "old")
+        #expect(try await driver.list("") == ["changed", "deleted"])
         #expect(try await driver.readFile("changed") == "old")
         #expect(try await driver.exists("deleted"))
         world.store.set("changed", "new, longer")
@@ -47,6 +48,7 @@ import struct SystemPackage.Errno
 
     @Test func whatIsFreshIsAnsweredWithoutARequest() async throws {
         world.store.set("a", "1")
+        #expect(try await driver.list("") == ["a"])
         _ = try await driver.readFile("a")
         let requests = world.faulty.allCalls
         world.time.advance(by: .milliseconds(4_999))
@@ -59,7 +61,7 @@ import struct SystemPackage.Errno
     }
 
     @Test func aDirectoryInUseIsListedInTheBackgroundBeforeItIsStale() async throws {
-        #expect(try await !driver.exists("a"))
+        #expect(try await driver.list("").isEmpty)
         let listings = world.faulty.calls(.list)
         world.time.advance(by: .seconds(5))
         world.store.set("a", "1")
@@ -88,6 +90,7 @@ import struct SystemPackage.Errno
     @Test(arguments: [("known", Duration.seconds(2)), ("new", .milliseconds(300))])
     func whereTheBucketDoesNotAnswerSoonWhatIsKnownHasToDo(name: String, limit: Duration) async throws {
         world.store.set("known", "1")
+        #expect(try await driver.list("") == ["known"])
         _ = try await driver.readFile("known")
         world.time.advance(by: .seconds(10))
         world.faulty.script(.list, .delay(.seconds(100)))

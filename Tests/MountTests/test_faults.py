@@ -125,6 +125,7 @@ def test_a_mount_starts_without_a_network_and_works_offline(network, make_mount)
     network.bucket.put("directory/cached", b"cached" * 1000)
     network.bucket.put("directory/not cached", b"elsewhere" * 1000)
     mount = make_mount(network.bucket).start()
+    assert os.listdir(mount.path) == ["directory"]
     assert sorted(os.listdir(mount.path / "directory")) == ["cached", "not cached"]
     assert (mount.path / "directory" / "cached").read_bytes() == b"cached" * 1000
     (mount.path / "unsent").write_text("unsent")

@@ -649,6 +649,7 @@ def test_looking_for_what_is_not_there_asks_the_store_once(network, make_mount):
     (mount.path / "package").mkdir()
     (mount.path / "package" / "module.py").write_text("here")
     mount.sync()
+    assert os.listdir(mount.path) == ["package"]
     assert not (mount.path / "package" / "warm up").exists()
     before = network.proxy.sent_bytes
     start = time.monotonic()

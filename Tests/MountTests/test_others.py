@@ -114,6 +114,22 @@ def test_creating_does_not_wait_for_a_network_that_does_not_answer(network, make
     network.proxy.bytes_per_second = None
 
 
+# One name of many
+
+
+def test_a_look_at_one_file_of_many_lists_no_directory(network, make_mount):
+    for index in range(1200):
+        network.bucket.put(f"large/{index:04}", b"content")
+    mount = make_mount(network.bucket, "-o", "metadata_ttl=60s").start()
+    network.proxy.requests.clear()
+    assert (mount.path / "large" / "1199").stat().st_size == 7
+    assert (mount.path / "large" / "1199").read_bytes() == b"content"
+    assert not (mount.path / "large" / "none").exists()
+    assert network.proxy.requests["LIST"] == 0 and network.proxy.requests["LIST 1"] == 3
+    assert len(os.listdir(mount.path / "large")) == 1200
+    assert network.proxy.requests["LIST"] >= 2
+
+
 # Names
 
 

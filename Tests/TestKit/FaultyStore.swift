@@ -36,6 +36,16 @@ public final class FaultyStore: ObjectStore {
         public let range: Range<Int64>?
     }
 
+    public struct List: Equatable, Sendable {
+        public let prefix: String
+        public let limit: Int
+
+        public init(prefix: String, limit: Int) {
+            self.prefix = prefix
+            self.limit = limit
+        }
+    }
+
     private struct Chance {
         var random: SeededRandom
         var oneIn: Int
@@ -52,6 +62,8 @@ public final class FaultyStore: ObjectStore {
         var late: [@Sendable () async -> StoreError.Kind?] = []
         var calls: [Operation: Int] = [:]
         var gets: [Get] = []
+        var lists: [List] = []
+        var longLists = Fault.none
     }
 
     private let base: any ObjectStore
@@ -81,6 +93,12 @@ public final class FaultyStore: ObjectStore {
     public var refusal: StoreError? {
         get { state.withLock { $0.refusal } }
         set { state.withLock { $0.refusal = newValue } }
+    }
+
+    /// What happens to every listing that asks for more than one name.
+    public var longLists: Fault {
+        get { state.withLock { $0.longLists } }
+        set { state.withLock { $0.longLists = newValue } }
     }
 
     /// Of put, copy, delete and completeUpload: those whose conditions are ignored without a word.
@@ -121,6 +139,9 @@ public final class FaultyStore: ObjectStore {
 
     /// Every get so far, in the order of their starts.
     public var gets: [Get] { state.withLock { $0.gets } }
+
+    /// Every list so far, in the order of their starts.
+    public var lists: [List] { state.withLock { $0.lists } }
 
     // MARK: ObjectStore
 
@@ -165,7 +186,12 @@ public final class FaultyStore: ObjectStore {
     public func list(
         prefix: String, delimiter: String?, continuation: String?, limit: Int
     ) async throws(StoreError) -> ListPage {
-        try await perform(.list) { () async throws(StoreError) in
+        let longFault = state.withLock { state in
+            state.lists.append(List(prefix: prefix, limit: limit))
+            return limit > 1 ? state.longLists : .none
+        }
+        let fault = next(.list)
+        return try await suffer(fault == .none ? longFault : fault) { () async throws(StoreError) in
             try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
         }
     }

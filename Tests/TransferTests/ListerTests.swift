@@ -30,7 +30,7 @@ import Testing
         let time = time
         let changes = changes
         journal = try Journal(path: directory.path("journal.db"))
-        lister = Self.lister(of: store, journal, time) { changes.add($0) }
+        lister = Self.lister(of: store, journal, time, onChange: { changes.add($0) })
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
@@ -40,6 +40,7 @@ import Testing
 
     static func lister(
         of store: any ObjectStore, _ journal: Journal, _ time: ManualTime,
+        isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool = { _ in false },
         onChange: @escaping @Sendable ([BucketChange]) -> Void = { _ in }
     ) -> Lister {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -47,7 +48,7 @@ import Testing
             store: store, journal: journal, time: time, timeToLive: .seconds(5),
             defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8),
             logger: logger, listed: ListedAttributes(.exact, journal: journal, logger: logger),
-            isOpenForWriting: { _ in false }, onChange: onChange)
+            isOpenForWriting: isOpenForWriting, onChange: onChange)
     }
 
     @Test func objectsBecomeFilesAndPrefixesDirectories() async throws {

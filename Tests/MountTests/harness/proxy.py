@@ -27,7 +27,7 @@ class Proxy:
       connection is reset, and `deliver()` sends it to the store at last.
 
     `sent_bytes` counts what the client sent, `received_bytes` what the store did. `requests` counts by methods, a GET that
-    lists as LIST.
+    lists as LIST, or as LIST 1 if it asks for one key.
     """
 
     BLOCK = 64 * 1024
@@ -134,7 +134,7 @@ class Proxy:
         with self.lock:
             self.sent_bytes += len(block)
             if request := REQUEST.match(block):
-                self.requests["LIST" if b"list-type=2" in request[2] else request[1].decode()] += 1
+                self.requests[_kind(request)] += 1
         if self.bytes_per_second:
             time.sleep(len(block) / self.bytes_per_second)
         if self.cut_after is not None and sent > self.cut_after:
@@ -153,6 +153,12 @@ class Proxy:
         with self.lock:
             self.received_bytes += len(block)
         return block.replace(*self.corrupts) if self.corrupts else block
+
+
+def _kind(request):
+    if b"list-type=2" not in request[2]:
+        return request[1].decode()
+    return "LIST 1" if b"max-keys=1&" in request[2] else "LIST"
 
 
 def _whole_request(client, data):

@@ -271,7 +271,9 @@ extension ListerProbeTests {
             deadline: .seconds(30))
     }
 
-    private func names() throws -> [String] { try journal.read { try $0.children(of: .root).elements.map(\.name.string) } }
+    private func names() throws -> [String] {
+        try journal.read { try $0.children(of: .root).elements.map(\.name.string) }
+    }
 
     private func inode(_ path: String) throws -> Inode? { try journal.read { try $0.inode(at: path) } }
 

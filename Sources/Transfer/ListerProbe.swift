@@ -162,7 +162,7 @@ extension Lister {
         }
     }
 
-    /// The first key and no more: of those that start with `prefix` it is the shortest.
+    /// The first page that has a name, and no more than one: a key that is all of `prefix` comes before the others.
     private func firstPage(below prefix: String) async throws(StoreError) -> ListPage {
         var progress = ListingProgress()
         var continuation: String?

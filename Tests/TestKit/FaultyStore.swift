@@ -52,6 +52,7 @@ public final class FaultyStore: ObjectStore {
         var late: [@Sendable () async -> StoreError.Kind?] = []
         var calls: [Operation: Int] = [:]
         var gets: [Get] = []
+        var lists: [String] = []
     }
 
     private let base: any ObjectStore
@@ -122,6 +123,9 @@ public final class FaultyStore: ObjectStore {
     /// Every get so far, in the order of their starts.
     public var gets: [Get] { state.withLock { $0.gets } }
 
+    /// The prefix of every listing so far, once for each page.
+    public var lists: [String] { state.withLock { $0.lists } }
+
     // MARK: ObjectStore
 
     public func head(_ key: ObjectKey) async throws(StoreError) -> ObjectInfo {
@@ -165,7 +169,8 @@ public final class FaultyStore: ObjectStore {
     public func list(
         prefix: String, delimiter: String?, continuation: String?, limit: Int
     ) async throws(StoreError) -> ListPage {
-        try await perform(.list) { () async throws(StoreError) in
+        state.withLock { $0.lists.append(prefix) }
+        return try await perform(.list) { () async throws(StoreError) in
             try await base.list(prefix: prefix, delimiter: delimiter, continuation: continuation, limit: limit)
         }
     }

@@ -212,6 +212,22 @@ extension JournalTransaction {
             """, [top.sql, InodeKind.directory.rawValue])
     }
 
+    /// The next directories in one behind a name, in the order of bytes, whose names in the bucket were never listed
+    /// whole: at most `limit`, and none behind the next thousand names.
+    public func unlistedDirectories(
+        in parent: InodeNumber, behind name: FileName, limit: Int
+    ) throws -> [(name: FileName, number: InodeNumber)] {
+        let sql = """
+            WITH next AS (SELECT name, ino FROM dentry WHERE parent = ? AND name > ? ORDER BY name LIMIT 1000)
+            SELECT next.name, next.ino FROM next JOIN inode ON inode.ino = next.ino
+            WHERE inode.kind = ? AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = next.ino)
+            ORDER BY next.name LIMIT ?
+            """
+        return try all(sql, [parent.sql, name.string, InodeKind.directory.rawValue, limit]) { row in
+            FileName(row[0]).map { ($0, InodeNumber(sql: row[1])) }
+        }.compactMap { $0 }
+    }
+
     /// How many inodes at or below `top` are pending, and the sizes of those whose content is.
     public func pendingUnder(_ top: InodeNumber) throws -> [(number: InodeNumber, pending: PendingChange, size: Int64)]
     {

@@ -10,7 +10,9 @@ extension FileSystem {
         _ number: InodeNumber, reply: @escaping Reply<HandleNumber>
     ) -> (any PendingOperation)? {
         do throws(Errno) {
-            guard try isListed(number) else { return listFirst(number, reply) }
+            let isListed = try isListed(number)
+            defer { opened(number, isListed: isListed) }
+            guard isListed else { return listFirst(number, reply) }
             if !link.isOffline, let limit = lister.consult(number, patience: Self.renewalDeadline) {
                 return renew(number, within: limit, reply)
             }
@@ -27,6 +29,11 @@ extension FileSystem {
             _ = try directory(number, in: transaction)
             return try transaction.listed(number) != nil
         }
+    }
+
+    /// Not where somebody wants the network left alone.
+    private func opened(_ number: InodeNumber, isListed: Bool) {
+        if link.condition == .online { lister.opened(number, isListed: isListed) }
     }
 
     /// The directory can be read as soon as the first names are there.

@@ -21,6 +21,7 @@ public final class Lister: Sendable {
     let logger: Logger
     private let state = Mutex(State())
     let probing = Mutex(Probing())
+    let walks = Mutex(WalkAhead())
 
     private struct State {
         var directories: [InodeNumber: DirectoryFreshness] = [:]
@@ -45,6 +46,11 @@ public final class Lister: Sendable {
     private static let memoryLimit = 100_000
     /// Beyond so many listings under way none begins that nobody waits for: the next question will begin it.
     private static let backgroundLimit = 32
+    /// What is listed ahead is given up behind so many pages if there are more and nobody has come to wait for them.
+    private static let pagesAhead = 4
+    private static let givenUp = StoreError(.cancelled, message: "nobody waits for the rest of a long listing")
+    /// Directories of a tree that are listed at a time.
+    private static let treeConcurrency = 16
 
     /// `isOpenForWriting` is asked inside of journal transactions.
     public init(
@@ -115,15 +121,39 @@ public final class Lister: Sendable {
             state.underWay[directory, default: Listing()].join(completion, follower)
             return isFirst
         }
-        guard isFirst else { return }
+        if isFirst { begin(directory) }
+    }
+
+    /// Lists a directory that nobody waits for, unless it is being listed or too many are.
+    func listAhead(_ directory: InodeNumber) {
+        let isFirst = state.withLock { state in
+            guard state.underWay[directory] == nil, state.underWay.count < Self.backgroundLimit else { return false }
+            state.underWay[directory] = Listing()
+            return true
+        }
+        if isFirst { begin(directory) }
+    }
+
+    private func begin(_ directory: InodeNumber) {
         note(directory) { $0.began(at: $1) }
         listingBegins(directory)
         Task {
             let error = await list(directory)
             listingEnded(directory, isComplete: error == nil)
+            guard error != Self.givenUp else { return }
             note(directory) { error == nil ? $0.succeeded(at: $1) : $0.failed(at: $1) }
             let listing = state.withLock { $0.underWay.removeValue(forKey: directory) }
             for completion in listing?.completions ?? [] { completion(error) }
+        }
+    }
+
+    /// Ends a listing that nobody waits for, as if it had not begun; false if somebody does.
+    private func giveUp(_ directory: InodeNumber) -> Bool {
+        state.withLock { state in
+            guard state.underWay[directory]?.completions.isEmpty == true else { return false }
+            state.underWay[directory] = nil
+            state.directories[directory] = nil
+            return true
         }
     }
 
@@ -153,12 +183,23 @@ public final class Lister: Sendable {
                 return failure(error)
             }
             guard !directories.isEmpty else { return nil }
-            for directory in directories {
-                let error = await withCheckedContinuation { done in
-                    refresh(directory) { done.resume(returning: $0) }
+            if let error = await listAll(directories) { return error }
+        }
+    }
+
+    /// Some at a time; after an error none is begun any more.
+    private func listAll(_ directories: [InodeNumber]) async -> StoreError? {
+        await withTaskGroup(of: StoreError?.self) { group in
+            var failure: StoreError?
+            for (index, directory) in directories.enumerated() {
+                if index >= Self.treeConcurrency { failure = await group.next() ?? nil }
+                if failure != nil { break }
+                group.addTask {
+                    await withCheckedContinuation { done in self.refresh(directory) { done.resume(returning: $0) } }
                 }
-                if let error { return error }
             }
+            for await error in group { failure = failure ?? error }
+            return failure
         }
     }
 
@@ -167,12 +208,15 @@ public final class Lister: Sendable {
             guard let prefix = try prefix(of: directory) else { return nil }
             var merge = try merge(directory, prefix)
             var progress = ListingProgress()
+            var pages = 0
             note(directory) { $0.asked(at: $1) }
             var page = try await page(of: prefix, from: nil)
             while true {
                 try progress.take(page)
                 note(directory) { $0.received(at: $1) }
                 guard let continuation = page.continuation else { break }
+                pages += 1
+                if pages >= Self.pagesAhead, giveUp(directory) { throw Self.givenUp }
                 // While one page is taken in, the next one is on its way.
                 async let next = self.page(of: prefix, from: continuation)
                 try apply(&merge) { try $0.apply(page, in: $1) }

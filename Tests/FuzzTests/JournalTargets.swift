@@ -202,6 +202,9 @@ enum JournalTargets {
             _ = try? transaction.subtree(of: number)
             _ = try? transaction.pendingUnder(number)
             _ = try? transaction.unlistedDirectories(under: number)
+            if let name = FileName("a") {
+                _ = try? transaction.unlistedDirectories(in: number, behind: name, limit: 9)
+            }
             _ = try? transaction.longestPath(under: number)
         }
         _ = try? transaction.abandonedMultiparts()

@@ -12,6 +12,7 @@ import Testing
 /// Listings merged into the journal.
 @Suite struct ListerTests {
     let store = MemoryStore()
+    let faulty: FaultyStore
     let time = ManualTime()
     let journal: Journal
     let lister: Lister
@@ -30,7 +31,8 @@ import Testing
         let time = time
         let changes = changes
         journal = try Journal(path: directory.path("journal.db"))
-        lister = Self.lister(of: store, journal, time, onChange: { changes.add($0) })
+        faulty = FaultyStore(store, time: time)
+        lister = Self.lister(of: faulty, journal, time, onChange: { changes.add($0) })
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
@@ -356,12 +358,85 @@ import Testing
 
     @Test func aFailureIsToldAndChangesNothing() async throws {
         store.set(ObjectKey("a"), [1])
-        let faulty = FaultyStore(store)
         faulty.isOffline = true
-        let lister = Self.lister(of: faulty, journal, time)
         let error = await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } }
         #expect(error?.kind == .unreachable)
         #expect(try journal.read { try $0.listed(.root) } == nil)
+    }
+
+    @Test func theNextDirectoriesThatWereNeverListedComeInTheOrderOfTheirBytes() async throws {
+        for key in ["B/x", "a/x", "b", "c/x", "d/x", "é/x"] { store.set(ObjectKey(key), [1]) }
+        #expect(await list(.root) == nil)
+        func next(behind name: String, _ limit: Int) throws -> [String] {
+            let name = try #require(FileName(name))
+            return try journal.read {
+                try $0.unlistedDirectories(in: .root, behind: name, limit: limit).map(\.name.string)
+            }
+        }
+        #expect(try next(behind: "B", 3) == ["a", "c", "d"])
+        #expect(await list(try #require(try inode("c")?.number)) == nil)
+        #expect(try next(behind: "a", 9) == ["d", "é"])
+        #expect(try next(behind: "é", 9) == [])
+    }
+
+    @Test func aTreeIsListedManyDirectoriesAtATime() async throws {
+        for index in 0..<40 { store.set(ObjectKey("d\(index)/x"), [1]) }
+        #expect(await list(.root) == nil)
+        faulty.decide { $0 == .list ? .delay(.seconds(1)) : .none }
+        async let error = complete(.root)
+        try await waitUntil { time.sleeperCount == 16 }
+        #expect(faulty.calls(.list) == 1 + 16)
+        faulty.decide(nil)
+        time.advance(by: .seconds(1))
+        #expect(await error == nil)
+        #expect(try journal.read { try $0.unlistedDirectories(under: .root) }.isEmpty)
+        #expect(Set(faulty.lists.map(\.prefix)).count == 41 && faulty.lists.count == 41)
+    }
+
+    @Test func anErrorInOneDirectoryOfATreeIsToldAndTheRestIsLeftForNextTime() async throws {
+        for index in 0..<40 { store.set(ObjectKey("d\(index)/x"), [1]) }
+        #expect(await list(.root) == nil)
+        faulty.script(.list, .none, .none, .none, .failBefore(StoreError(.serverFault, message: "by a test")))
+        faulty.decide { $0 == .list ? .delay(.seconds(1)) : .none }
+        async let error = complete(.root)
+        try await waitUntil { faulty.calls(.list) >= 1 + 16 }
+        faulty.decide(nil)
+        try await waitUntil {
+            time.advance(by: .seconds(1))
+            return time.sleeperCount == 0
+        }
+        #expect(await error?.kind == .serverFault)
+        #expect(try !journal.read { try $0.unlistedDirectories(under: .root) }.isEmpty)
+        #expect(await complete(.root) == nil)
+        #expect(try journal.read { try $0.unlistedDirectories(under: .root) }.isEmpty)
+    }
+
+    @Test func ofALongDirectoryThatNobodyWaitsForOnlyTheBeginningIsListedAhead() async throws {
+        for index in 0..<6000 { store.set(ObjectKey("d/\(index)"), [1]) }
+        #expect(await list(.root) == nil)
+        let number = try #require(try inode("d")?.number)
+        lister.listAhead(number)
+        try await waitUntil { lister.lastProgress(of: number) == nil }
+        #expect(faulty.lists.count { $0.prefix == "d/" } == 4)
+        #expect(try journal.read { try $0.listed(number) } == nil)
+        #expect(await list(number) == nil)
+        #expect(try names(number).count == 6000)
+    }
+
+    @Test func whoComesWhileALongDirectoryIsListedAheadGetsAllOfIt() async throws {
+        for index in 0..<6000 { store.set(ObjectKey("d/\(index)"), [1]) }
+        #expect(await list(.root) == nil)
+        let number = try #require(try inode("d")?.number)
+        faulty.script(.list, .delay(.seconds(1)))
+        lister.listAhead(number)
+        try await waitUntil { time.sleeperCount == 1 }
+        async let error = list(number)
+        try await waitUntil {
+            time.advance(by: .seconds(1))
+            return try journal.read { try $0.listed(number) } != nil
+        }
+        #expect(await error == nil)
+        #expect(try names(number).count == 6000)
     }
 }
 

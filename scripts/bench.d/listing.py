@@ -1,9 +1,9 @@
 """A directory of many small objects that others put, and a tree of them, walked as `find -ls` does: names with attributes.
 
 Cold: each driver starts with an empty state. Beside it a plain client asks for the same pages, one after the other; of the
-tree, whose directories are one listing each for a file system, it asks for all keys at once. Other drivers are given a
-tenth of the files; JuiceFS has the names in a database on this machine. Warm: the same walk once more, beside the disk,
-also after the kernel dropped the names that it knew. Requests are counted at a proxy, in a mount of their own."""
+tree, whose directories are one listing each for a file system, it asks for all keys at once, also over a link. Other drivers
+are given a tenth of the files; JuiceFS has the names in a database on this machine. Warm: the same walk once more, beside the
+disk, also after the kernel dropped the names that it knew. Requests are counted at a proxy, in a mount of their own."""
 
 import os
 import time
@@ -16,6 +16,7 @@ from harness.stores import S3Bucket
 from objects import BLOCK
 from plain_client import CONNECTIONS, PlainClient
 from programs import Program
+from reads import PLACES
 
 FILES = 100_000
 PEER_FILES = 10_000
@@ -56,10 +57,10 @@ class Objects:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(lambda key: self.client.put(key, BLOCK[:SIZE]), keys))
 
-    def list(self, **options):
+    def list(self, client, **options):
         """Seconds of all pages."""
         start = time.monotonic()
-        found = sum(page.count(b"<Key>") for page in self.client.pages("top/", **options))
+        found = sum(page.count(b"<Key>") for page in client.pages("top/", **options))
         seconds = time.monotonic() - start
         assert found == self.count, f"{found} keys of {self.count}"
         return seconds
@@ -97,7 +98,7 @@ def flat(bench, walk):
             whole, to_first = walk(path, count)
             return {cold: whole, first: to_first, memory: mount.memory_mb("VmHWM"), **again(path)}
 
-    plain = ("plain client", lambda: {cold: objects.list(Delimiter="/")})
+    plain = ("plain client", lambda: {cold: objects.list(objects.client, Delimiter="/")})
     rows = bench.compare([plain, (bench.disk.name, of_disk), (bench.sluice.name, of_sluice)])
     bench.at_least(rows[cold], 0.5)
     bench.at_least(rows[warm], 0.5)
@@ -108,7 +109,7 @@ def flat(bench, walk):
 def beside_peers(bench, walk):
     objects = flat_objects(bench, "peers", bench.count(PEER_FILES))
     what = f"{objects.count:,} files in a directory, cold, s"
-    plain = ("plain client", lambda: {what: objects.list(Delimiter="/")})
+    plain = ("plain client", lambda: {what: objects.list(objects.client, Delimiter="/")})
     bench.compare([plain, *((driver.name, cold_walk(driver, walk, objects, what)) for driver in bench.mounts)])
 
 
@@ -117,16 +118,19 @@ def tree(bench, walk):
     keys = [f"top/{directory:04}/{file:02}.bin" for directory in range(directories) for file in range(FILES_EACH)]
     objects = Objects(bench, "tree", keys)
     what = f"{directories:,} directories of {FILES_EACH} files"
-    cold = f"{what}, cold, s"
-    sluice = cold_walk(bench.sluice, walk, objects, cold, directories)
-    rows = bench.compare([("plain client", lambda: {cold: objects.list()}), (bench.sluice.name, sluice)])
-    bench.at_least(rows[cold], 0.2)
+    for place in PLACES[:2]:
+        with place.around(bench.weed.endpoint) as endpoint:
+            cold = f"{what}, cold, s; {place.name}" if place.link else f"{what}, cold, s"
+            client = PlainClient(endpoint, objects.bucket.name)
+            plain = ("plain client", lambda: {cold: objects.list(client)})
+            sluice = (bench.sluice.name, cold_walk(bench.sluice, walk, objects, cold, directories, endpoint))
+            bench.at_least(bench.compare([plain, sluice])[cold], 0.2)
     requests(bench, walk, objects, what, directories)
 
 
-def cold_walk(driver, walk, objects, what, directories=0):
+def cold_walk(driver, walk, objects, what, directories=0, endpoint=None):
     def measure():
-        with driver.mounted(objects.bucket.name) as mount:
+        with driver.mounted(objects.bucket.name, endpoint) as mount:
             return {what: walk(mount.path / "top", objects.count + directories)[0]}
 
     return measure

@@ -217,13 +217,31 @@ extension JournalTransaction {
     public func unlistedDirectories(
         in parent: InodeNumber, behind name: FileName, limit: Int
     ) throws -> [(name: FileName, number: InodeNumber)] {
+        try nextChildren(
+            of: parent, behind: name,
+            "inode.kind = \(InodeKind.directory.rawValue)"
+                + " AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = next.ino)", limit)
+    }
+
+    /// The next children of a directory behind a name, in the order of bytes, whose attributes only their objects have:
+    /// at most `limit`, and none behind the next thousand names.
+    public func childrenToAsk(
+        in parent: InodeNumber, behind name: FileName, limit: Int
+    ) throws -> [(name: FileName, number: InodeNumber)] {
+        try nextChildren(
+            of: parent, behind: name,
+            "inode.metadata_known = 0 AND inode.pending = 0 AND inode.alias_of IS NULL", limit)
+    }
+
+    private func nextChildren(
+        of parent: InodeNumber, behind name: FileName, _ condition: String, _ limit: Int
+    ) throws -> [(name: FileName, number: InodeNumber)] {
         let sql = """
             WITH next AS (SELECT name, ino FROM dentry WHERE parent = ? AND name > ? ORDER BY name LIMIT 1000)
-            SELECT next.name, next.ino FROM next JOIN inode ON inode.ino = next.ino
-            WHERE inode.kind = ? AND NOT EXISTS (SELECT 1 FROM listing WHERE listing.ino = next.ino)
+            SELECT next.name, next.ino FROM next JOIN inode ON inode.ino = next.ino WHERE \(condition)
             ORDER BY next.name LIMIT ?
             """
-        return try all(sql, [parent.sql, name.string, InodeKind.directory.rawValue, limit]) { row in
+        return try all(sql, [parent.sql, name.string, limit]) { row in
             FileName(row[0]).map { ($0, InodeNumber(sql: row[1])) }
         }.compactMap { $0 }
     }

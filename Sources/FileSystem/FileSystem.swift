@@ -31,6 +31,7 @@ public final class FileSystem: FileSystemOperations {
     let paths: OpenPaths
     let table = Mutex(Table())
     let forecast = Mutex(ReadForecast())
+    let lookAhead = Mutex(LookAhead())
     private let kernel = Mutex<(any KernelCache)?>(nil)
 
     struct Table {

@@ -34,6 +34,7 @@ extension FileSystem {
                 lister.refresh(parent)
             }
             guard let found = known.inode else { throw .noSuchFileOrDirectory }
+            noteLook(at: found, named: name, in: parent)
             guard listed.suffice(for: found, in: listed.place(of: parent)) || link.isOffline else {
                 return loadMetadata(of: found, named: name, in: parent, reply)
             }
@@ -251,6 +252,27 @@ extension FileSystem {
             if !parked.answer(.success(entry)) { forget(number, count: 1) }
         } catch {
             parked.answer(.failure(error))
+        }
+    }
+
+    /// Asks for what a program will look at next, if it looks at one child after the other. Where listings are believed,
+    /// there is nothing to ask for.
+    private func noteLook(at inode: Inode, named name: FileName, in parent: InodeNumber) {
+        let isKnown = inode.isMetadataKnown
+        let (isFollowed, step) = lookAhead.withLock {
+            ($0.isFollowed(parent), $0.looked(at: inode.number, named: name, in: parent, isKnown: isKnown))
+        }
+        // Whether the next ones are read as well is told by those that were asked for ahead.
+        if isKnown && isFollowed { _ = forecast.withLock { $0.look(inode.number, in: parent) } }
+        guard let step, link.condition == .online, !listed.areTrusted(in: listed.place(of: parent)) else { return }
+        do throws(Errno) {
+            let next = try read { try $0.childrenToAsk(in: parent, behind: step.name, limit: step.count) }
+            let isReadNext = options.looksBringBytes && forecast.withLock { $0.isReader(of: parent) }
+            for number in lookAhead.withLock({ $0.found(next, in: parent, for: step) }) {
+                metadata.load(number, isReadNext: isReadNext) { _ in }
+            }
+        } catch {
+            logger.warning("cannot look ahead", metadata: ["ino": "\(parent)", "error": "\(error)"])
         }
     }
 

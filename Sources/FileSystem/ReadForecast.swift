@@ -34,6 +34,9 @@ struct ReadForecast {
         set(min(Self.maximumScore, score(of: directory) + 2), of: directory)
     }
 
+    /// Whether files of a directory are read after each look lately.
+    func isReader(of directory: InodeNumber) -> Bool { score(of: directory) >= Self.firstScore * 2 }
+
     private func score(of directory: InodeNumber) -> Int { scores[directory] ?? latest }
 
     private mutating func set(_ score: Int, of directory: InodeNumber) {

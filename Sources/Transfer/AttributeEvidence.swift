@@ -11,6 +11,8 @@ struct AttributeEvidence {
     static let enough = 16
     /// Trusted directories after which others beside them are.
     static let enoughChildren = 3
+    /// Objects without attributes in directories below one, each too small to be trusted by itself, after which all are.
+    static let enoughBelow = 64
     /// From this look on, each that is a power of two is asked for all the same.
     static let firstCheck = 32
     /// Directories above one that count for it.
@@ -25,13 +27,16 @@ struct AttributeEvidence {
         var hasCarrier = false
         /// An object below it did.
         var hasCarrierBelow = false
+        /// Objects below it that carried none.
+        var plainBelow = 0
         /// Directories in it that are trusted by what they or theirs showed.
         var trustedChildren = 0
         var isCounted = false
 
         var isTrusted: Bool { !hasCarrier && plain >= AttributeEvidence.enough }
         var vouches: Bool {
-            !hasCarrier && !hasCarrierBelow && trustedChildren >= AttributeEvidence.enoughChildren
+            !hasCarrier && !hasCarrierBelow
+                && (trustedChildren >= AttributeEvidence.enoughChildren || plainBelow >= AttributeEvidence.enoughBelow)
         }
     }
 
@@ -51,6 +56,7 @@ struct AttributeEvidence {
             return
         }
         tallies[directory, default: Tally()].plain += 1
+        for above in path.dropFirst().prefix(Self.reach) { tallies[above, default: Tally()].plainBelow += 1 }
         countTrust(path)
     }
 
@@ -70,13 +76,18 @@ struct AttributeEvidence {
         exceptions.formUnion(files)
     }
 
+    /// Whether a directory is trusted. `path`: the directory and those above it, nearest first.
+    func isTrusted(_ path: [InodeNumber]) -> Bool {
+        guard let directory = path.first else { return false }
+        let tally = tallies[directory] ?? Tally()
+        guard !tally.hasCarrier else { return false }
+        return tally.isTrusted || path.dropFirst().prefix(Self.reach).contains { tallies[$0]?.vouches ?? false }
+    }
+
     /// A look at a file. `path`: its directory and those above that one, nearest first.
     mutating func trusts(_ file: InodeNumber, in path: [InodeNumber]) -> Bool {
-        guard let directory = path.first, !exceptions.contains(file) else { return false }
+        guard let directory = path.first, !exceptions.contains(file), isTrusted(path) else { return false }
         var tally = tallies[directory] ?? Tally()
-        guard !tally.hasCarrier else { return false }
-        guard tally.isTrusted || path.dropFirst().prefix(Self.reach).contains(where: { tallies[$0]?.vouches ?? false })
-        else { return false }
         tally.looks += 1
         tallies[directory] = tally
         return tally.looks < Self.firstCheck || tally.looks & (tally.looks - 1) != 0

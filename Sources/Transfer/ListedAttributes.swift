@@ -49,6 +49,15 @@ public final class ListedAttributes: Sendable {
         }
     }
 
+    /// Whether files that a directory has are shown as listed, but for a few.
+    public func areTrusted(in place: Place) -> Bool {
+        switch source {
+        case .exact: false
+        case .listed: true
+        case .auto: evidence.withLock { $0.isTrusted(place.path) }
+        }
+    }
+
     /// Files that came up in a directory after its first listing.
     func except(_ files: [InodeNumber]) {
         if source == .auto { evidence.withLock { $0.except(files) } }

@@ -52,7 +52,8 @@ public final class MetadataLoader: Sendable {
 
     private func load(_ number: InodeNumber, _ isReadNext: Bool) async -> StoreError? {
         do {
-            guard let inode = try journal.read({ try $0.inode(number) }) else { return nil }
+            // Another load may have ended since this one was asked for.
+            guard let inode = try journal.read({ try $0.inode(number) }), !inode.isMetadataKnown else { return nil }
             guard let remote = inode.remote else { return try await loadMarker(of: inode) }
             let found = try await find(inode, remote, isReadNext)
             guard found.info.etag == remote.etag else {

@@ -44,6 +44,19 @@ import Testing
         #expect(!trusts(2))
     }
 
+    @Test mutating func manySmallDirectoriesVouchTogether() {
+        for directory in 10...19 as ClosedRange<UInt64> {
+            show(6, in: directory)
+            #expect(!trusts(directory))
+        }
+        show(4, in: 201)
+        show(3, in: 11)
+        #expect(!trusts(12))
+        show(1, in: 12)
+        #expect(trusts(12) && trusts(18))
+        #expect(!trusts(20) && !trusts(202))
+    }
+
     @Test mutating func trustGoesUpATreeOfDates() {
         for month in 11...13 as ClosedRange<UInt64> {
             for day in 1...3 as ClosedRange<UInt64> { show(AttributeEvidence.enough, in: month * 10 + day) }

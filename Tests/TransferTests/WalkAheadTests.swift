@@ -53,7 +53,7 @@ import Testing
         let ahead = (0..<6).map { reader.open($0) }
         #expect(ahead == [[1], [2, 3], [4, 5, 6], Array(7...11), Array(12...20), Array(21...37)])
         for index in 6..<Reader.count {
-            #expect(reader.open(index).allSatisfy { $0 <= index + WalkAhead.maximumWindow })
+            #expect(reader.open(index).allSatisfy { $0 <= index + OrderedWalk.maximumWindow })
         }
         #expect(reader.listed.count == Reader.count)
     }

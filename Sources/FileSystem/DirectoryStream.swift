@@ -19,7 +19,7 @@ final class DirectoryStream: ListingFollower {
     enum Place {
         /// `row`: if it is known without asking the journal.
         case entry(DirectoryNames.Entry, row: Inode?)
-        /// The journal may have more: ``take(_:)``.
+        /// The journal may have more: ``take(in:at:)``.
         case unknown
         /// A listing may bring more: ``wait(for:then:)``.
         case awaited

@@ -118,10 +118,12 @@ extension FileSystem {
         }
         let timeToLive = kernelTimeToLive(in: stream.directory)
         let place = listed.place(of: stream.directory)
+        let isTrusted = listed.areTrusted(in: place)
         while case .entry(let found, let row) = try self.place(Self.index(of: position), in: stream) {
             position += 1
             var entry = DirectoryEntry(
-                name: found.name.string, inode: found.inode, kind: found.isAmbiguous ? nil : found.kind,
+                name: found.name.string, inode: found.inode,
+                kind: found.isAmbiguous && !isTrusted ? nil : found.kind,
                 nextOffset: position, entry: nil)
             if withAttributes {
                 let known = if let row { Optional(row) } else { try rowIfAny(found.inode) }

@@ -1,5 +1,7 @@
 /// The condition did not come about.
-public struct NeverCameAbout: Error {}
+public struct NeverCameAbout: Error {
+    public init() {}
+}
 
 /// Whether something comes true that other tasks bring about; waits some minutes at most, as they may hold the threads.
 public func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {

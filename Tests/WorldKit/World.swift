@@ -1,4 +1,3 @@
-import FileSystem
 import Logging
 import ObjectStore
 import Platform
@@ -8,6 +7,7 @@ import Transfer
 import class FileSystem.FileSystem
 
 @testable import Cache
+@testable import FileSystem
 
 /// A whole Sluice but for the kernel: a file system over a bucket in memory, with a state directory of its own.
 final class World: Sendable {
@@ -91,6 +91,12 @@ final class World: Sendable {
             time.advance(by: .seconds(1))
             return condition()
         }
+    }
+
+    /// No directory is being listed any more: who looks now does not share a listing that began before.
+    func isListed() -> Bool {
+        let inodes = (try? journal.read { try $0.subtree(of: .root) }) ?? []
+        return inodes.allSatisfy { fileSystem.lister.lastProgress(of: $0) == nil }
     }
 
     /// What is not in the bucket yet, for people to read; not of files that are open for writing.

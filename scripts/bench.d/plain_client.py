@@ -43,6 +43,9 @@ class PlainClient:
 
     def pages(self, prefix, **options):
         """The bodies that a listing has, one after the other; `options` of ListObjectsV2, by boto's names."""
+        # A connection that lay idle for minutes may be closed by now; it is made anew with the next request.
+        if hasattr(self.local, "connection"):
+            self.local.connection.close()
         place = {}
         while place is not None:
             page = self.get(self._presigned("list_objects_v2", Prefix=prefix, **options, **place))

@@ -117,8 +117,9 @@ extension FileSystem {
             position += 1
         }
         let timeToLive = kernelTimeToLive(in: stream.directory)
-        let place = listed.place(of: stream.directory)
-        let isTrusted = listed.areTrusted(in: place)
+        // Both are asked for only where something is not known.
+        lazy var place = listed.place(of: stream.directory)
+        lazy var isTrusted = listed.areTrusted(in: place)
         while case .entry(let found, let row) = try self.place(Self.index(of: position), in: stream) {
             position += 1
             var entry = DirectoryEntry(

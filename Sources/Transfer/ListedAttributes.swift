@@ -65,14 +65,15 @@ public final class ListedAttributes: Sendable {
 
     /// What an object's metadata says; nil for a directory that has no object.
     func learned(_ metadata: PosixMetadata?, of inode: InodeNumber) {
-        guard source == .auto, let parent = read({ try $0.name(of: inode)?.parent }) ?? nil else { return }
+        guard source == .auto, let parent = told({ try journal.read { try $0.name(of: inode)?.parent } }) ?? nil
+        else { return }
         let path = path(from: parent)
         evidence.withLock { $0.learned(isPlain: metadata?.isPlain ?? true, in: path) }
     }
 
     /// What came with bytes of an object: it may show that a file was trusted wrongly.
     public func saw(_ info: ObjectInfo, of inode: InodeNumber) {
-        guard source == .auto, !info.metadata.isEmpty, let row = read({ try $0.inode(inode) }) ?? nil,
+        guard source == .auto, !info.metadata.isEmpty, let row = told({ try journal.inode(inode) }) ?? nil,
             !row.isMetadataKnown
         else { return }
         let metadata = PosixMetadata(decoding: info.metadata)
@@ -80,19 +81,23 @@ public final class ListedAttributes: Sendable {
     }
 
     private func path(from directory: InodeNumber) -> [InodeNumber] {
-        read { transaction in
-            var path = [directory]
-            while path.count <= AttributeEvidence.reach {
-                guard let parent = try transaction.name(of: path[path.count - 1])?.parent else { break }
-                path.append(parent)
+        let path = told {
+            try journal.read { transaction in
+                var path = [directory]
+                while path.count <= AttributeEvidence.reach {
+                    guard let parent = try transaction.name(of: path[path.count - 1])?.parent else { break }
+                    path.append(parent)
+                }
+                return path
             }
-            return path
-        } ?? []
+        }
+        return path ?? []
     }
 
-    private func read<Value>(_ body: (JournalTransaction) throws -> Value) -> Value? {
+    /// What the journal tells; nil if it cannot be read, which is logged.
+    private func told<Value>(_ ask: () throws -> Value) -> Value? {
         do {
-            return try journal.read(body)
+            return try ask()
         } catch {
             logger.warning("cannot read the journal", metadata: ["error": "\(error)"])
             return nil

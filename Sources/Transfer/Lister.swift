@@ -76,14 +76,14 @@ public final class Lister: Sendable {
     /// `patience` is how long the caller would wait since the start of a listing; zero: not at all.
     public func consult(_ directory: InodeNumber, patience: Duration) -> Duration? {
         let now = time.monotonic
-        let answer = state.withLock { state -> DirectoryFreshness.Answer in
+        let answer = state.withLock { state -> AnswerAge.Advice in
             let freshness = state.directories[directory] ?? DirectoryFreshness()
             let answer = freshness.ask(at: now, timeToLive: timeToLive, patience: patience)
-            return answer == .knownAndList && state.underWay.count >= Self.backgroundLimit ? .known : answer
+            return answer == .knownAndAsk && state.underWay.count >= Self.backgroundLimit ? .known : answer
         }
         switch answer {
         case .known: return nil
-        case .knownAndList:
+        case .knownAndAsk:
             refresh(directory)
             return nil
         case .wait(let limit): return limit

@@ -27,7 +27,7 @@ extension Lister {
         _ name: FileName, in directory: InodeNumber, sequence: Int64?, patience: Duration, deadline: Duration
     ) -> Duration? {
         let now = time.monotonic
-        let answer = probing.withLock { probing -> NameProbes.Answer in
+        let answer = probing.withLock { probing -> AnswerAge.Advice in
             // The listing under way has brought it.
             if let sequence, let start = probing.listings[directory], sequence > start { return .known }
             return probing.names.ask(
@@ -36,7 +36,7 @@ extension Lister {
         }
         switch answer {
         case .known: return nil
-        case .knownAndProbe:
+        case .knownAndAsk:
             find(name, in: directory)
             return nil
         case .wait(let limit): return limit

@@ -74,16 +74,11 @@ import struct SystemPackage.Errno
         world.store.set("a", "1")
         _ = try await driver.list("")
         let name = try #require(FileName("a"))
-        func timeToLive() async throws -> Duration {
-            let entry = try await driver.wait { driver.fileSystem.lookup(name, in: .root, reply: $0) }
-            driver.fileSystem.forget(entry.attributes.inode, count: 1)
-            return entry.timeToLive
-        }
-        #expect(try await timeToLive() == .seconds(1))
+        #expect(try await driver.timeToLive(of: name) == .seconds(1))
         #expect(driver.fileSystem.negativeTimeToLive(in: .root) == .seconds(1))
         world.faulty.script(.list, .delay(.seconds(100)))
         world.time.advance(by: .milliseconds(9_750))
-        #expect(try await timeToLive() == .milliseconds(250))
+        #expect(try await driver.timeToLive(of: name) == .milliseconds(250))
         #expect(driver.fileSystem.negativeTimeToLive(in: .root) == .milliseconds(250))
     }
 

@@ -173,15 +173,10 @@ import struct SystemPackage.Errno
     @Test func theKernelKeepsNoNameLongerThanItIsFresh() async throws {
         world.store.set("a", "1")
         let name = try #require(FileName("a"))
-        func timeToLive() async throws -> Duration {
-            let entry = try await driver.wait { driver.fileSystem.lookup(name, in: .root, reply: $0) }
-            driver.fileSystem.forget(entry.attributes.inode, count: 1)
-            return entry.timeToLive
-        }
-        #expect(try await timeToLive() == .seconds(1))
+        #expect(try await driver.timeToLive(of: name) == .seconds(1))
         world.faulty.script(.head, .delay(.seconds(100)))
         world.time.advance(by: .milliseconds(9_750))
-        #expect(try await timeToLive() == .milliseconds(250))
+        #expect(try await driver.timeToLive(of: name) == .milliseconds(250))
     }
 
     @Test func manyNamesBeginAListingThatNobodyWaitsFor() async throws {

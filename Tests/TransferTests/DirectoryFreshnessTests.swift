@@ -17,26 +17,26 @@ import Testing
 
     private func ask(
         _ freshness: DirectoryFreshness, at now: Duration, patience: Duration = Self.patience
-    ) -> DirectoryFreshness.Answer {
+    ) -> AnswerAge.Advice {
         freshness.ask(at: now, timeToLive: Self.ttl, patience: patience)
     }
 
     @Test(arguments: [
-        (Duration.seconds(100), DirectoryFreshness.Answer.known), (.milliseconds(104_999), .known),
-        (.seconds(105), .knownAndList), (.milliseconds(109_999), .knownAndList), (.seconds(110), .wait(patience)),
+        (Duration.seconds(100), AnswerAge.Advice.known), (.milliseconds(104_999), .known),
+        (.seconds(105), .knownAndAsk), (.milliseconds(109_999), .knownAndAsk), (.seconds(110), .wait(patience)),
         (.seconds(100_000), .wait(patience)),
     ])
-    func theAgeDecides(now: Duration, answer: DirectoryFreshness.Answer) {
+    func theAgeDecides(now: Duration, answer: AnswerAge.Advice) {
         #expect(ask(Self.listed(), at: now) == answer)
     }
 
     @Test func whatWasNeverListedIsWaitedFor() {
         #expect(ask(DirectoryFreshness(), at: .zero) == .wait(Self.patience))
-        #expect(ask(DirectoryFreshness(), at: .zero, patience: .zero) == .knownAndList)
+        #expect(ask(DirectoryFreshness(), at: .zero, patience: .zero) == .knownAndAsk)
     }
 
     @Test func whoHasNoPatienceGetsWhatIsKnownAndStartsTheListing() {
-        #expect(ask(Self.listed(), at: .seconds(200), patience: .zero) == .knownAndList)
+        #expect(ask(Self.listed(), at: .seconds(200), patience: .zero) == .knownAndAsk)
     }
 
     @Test func aListingUnderWayIsNotBegunAgain() {
@@ -61,7 +61,7 @@ import Testing
         freshness.began(at: .seconds(200))
         freshness.failed(at: .seconds(201))
         #expect(ask(freshness, at: .seconds(201)) == .known)
-        #expect(ask(freshness, at: .seconds(206)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(206)) == .knownAndAsk)
         freshness.began(at: .seconds(206))
         #expect(ask(freshness, at: .seconds(206)) == .known)
         freshness.succeeded(at: .seconds(206))
@@ -73,7 +73,7 @@ import Testing
         freshness.began(at: .seconds(105))
         freshness.failed(at: .seconds(105))
         #expect(ask(freshness, at: .milliseconds(109_999)) == .known)
-        #expect(ask(freshness, at: .seconds(110)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(110)) == .knownAndAsk)
     }
 
     @Test func withoutATimeToLiveAFailureIsTriedAgainAfterASecond() {
@@ -81,7 +81,7 @@ import Testing
         freshness.began(at: .seconds(105))
         freshness.failed(at: .seconds(105))
         #expect(freshness.ask(at: .milliseconds(105_999), timeToLive: .zero, patience: Self.patience) == .known)
-        #expect(freshness.ask(at: .seconds(106), timeToLive: .zero, patience: Self.patience) == .knownAndList)
+        #expect(freshness.ask(at: .seconds(106), timeToLive: .zero, patience: Self.patience) == .knownAndAsk)
     }
 
     @Test func aLateAnswerIsAnAnswer() {
@@ -97,7 +97,7 @@ import Testing
         freshness.began(at: .seconds(100))
         freshness.succeeded(at: .milliseconds(100_500))
         #expect(freshness.remaining(at: .seconds(104), timeToLive: Self.ttl) == .seconds(6))
-        #expect(ask(freshness, at: .seconds(105)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(105)) == .knownAndAsk)
     }
 
     /// Listed from 100 s to 130 s.
@@ -116,7 +116,7 @@ import Testing
     @Test func listingALargeDirectoryTakesAtMostATenthOfTheTime() {
         let freshness = Self.listedSlowly(pages: 2)
         #expect(ask(freshness, at: .milliseconds(249_999)) == .known)
-        #expect(ask(freshness, at: .seconds(250)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(250)) == .knownAndAsk)
         #expect(ask(freshness, at: .seconds(400)) == .wait(Self.patience))
         #expect(freshness.remaining(at: .seconds(400), timeToLive: Self.ttl) == .zero)
     }
@@ -127,7 +127,7 @@ import Testing
         freshness.failed(at: .seconds(261))
         #expect(freshness.remaining(at: .seconds(300), timeToLive: Self.ttl) == .seconds(100))
         #expect(ask(freshness, at: .seconds(300)) == .known)
-        #expect(ask(freshness, at: .seconds(411)) == .knownAndList)
+        #expect(ask(freshness, at: .seconds(411)) == .knownAndAsk)
     }
 
     @Test func theStoreIsSilentOnlyWhileItIsAsked() {

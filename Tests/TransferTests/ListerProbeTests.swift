@@ -29,11 +29,7 @@ import Testing
         faulty = FaultyStore(store, time: time)
         journal = try Journal(path: directory.path("journal.db"))
         lister = ListerTests.lister(of: faulty, journal, time, isOpenForWriting: { open.contains($0) })
-        _ = try journal.write { transaction in
-            try transaction.insertInode {
-                Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
-            }
-        }
+        try journal.makeRoot(time)
     }
 
     // MARK: Requests
@@ -272,22 +268,13 @@ extension ListerProbeTests {
     }
 
     private func names() throws -> [String] {
-        try journal.read { try $0.children(of: .root).elements.map(\.name.string) }
+        try journal.names(in: .root)
     }
 
-    private func inode(_ path: String) throws -> Inode? { try journal.read { try $0.inode(at: path) } }
+    private func inode(_ path: String) throws -> Inode? { try journal.inode(at: path) }
 
     private func insert(_ name: String, _ kind: InodeKind, _ change: (inout Inode) -> Void) throws -> InodeNumber {
-        let name = try #require(FileName(name))
-        return try journal.write { transaction in
-            let inode = try transaction.insertInode {
-                var inode = Inode(number: $0, kind: kind, permissions: 0o644, userID: 0, groupID: 0, time: time.wall)
-                change(&inode)
-                return inode
-            }
-            try transaction.link(name, in: .root, to: inode.number)
-            return inode.number
-        }
+        try journal.insert(name, kind, in: .root, time, change)
     }
 }
 

@@ -33,11 +33,7 @@ import Testing
         journal = try Journal(path: directory.path("journal.db"))
         faulty = FaultyStore(store, time: time)
         lister = Self.lister(of: faulty, journal, time, onChange: { changes.add($0) })
-        _ = try journal.write { transaction in
-            try transaction.insertInode {
-                Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
-            }
-        }
+        try journal.makeRoot(time)
     }
 
     static func lister(
@@ -450,24 +446,15 @@ extension ListerTests {
     }
 
     private func names(_ directory: InodeNumber) throws -> [String] {
-        try journal.read { try $0.children(of: directory).elements.map(\.name.string) }
+        try journal.names(in: directory)
     }
 
-    private func inode(_ path: String) throws -> Inode? { try journal.read { try $0.inode(at: path) } }
+    private func inode(_ path: String) throws -> Inode? { try journal.inode(at: path) }
 
     private func insert(
         _ name: String, _ kind: InodeKind, in parent: InodeNumber, _ change: (inout Inode) -> Void
     ) throws -> InodeNumber {
-        let name = try #require(FileName(name))
-        return try journal.write { transaction in
-            let inode = try transaction.insertInode {
-                var inode = Inode(number: $0, kind: kind, permissions: 0o644, userID: 0, groupID: 0, time: time.wall)
-                change(&inode)
-                return inode
-            }
-            try transaction.link(name, in: parent, to: inode.number)
-            return inode.number
-        }
+        try journal.insert(name, kind, in: parent, time, change)
     }
 }
 

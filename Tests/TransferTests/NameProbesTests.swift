@@ -22,24 +22,24 @@ import Testing
         return probes
     }
 
-    private func ask(_ probes: NameProbes, hasRow: Bool = true, at now: Duration) -> NameProbes.Answer {
+    private func ask(_ probes: NameProbes, hasRow: Bool = true, at now: Duration) -> AnswerAge.Advice {
         probes.ask(
             name, in: Self.directory, hasRow: hasRow, at: now, timeToLive: Self.ttl, patience: Self.patience,
             deadline: Self.deadline)
     }
 
     @Test(arguments: [
-        (Duration.milliseconds(104_999), NameProbes.Answer.known), (.seconds(105), .knownAndProbe),
-        (.milliseconds(109_999), .knownAndProbe), (.seconds(110), .wait(patience)),
+        (Duration.milliseconds(104_999), AnswerAge.Advice.known), (.seconds(105), .knownAndAsk),
+        (.milliseconds(109_999), .knownAndAsk), (.seconds(110), .wait(patience)),
     ])
-    func theAgeOfWhatIsThereDecides(now: Duration, answer: NameProbes.Answer) {
+    func theAgeOfWhatIsThereDecides(now: Duration, answer: AnswerAge.Advice) {
         #expect(ask(answered(), at: now) == answer)
     }
 
     @Test(arguments: [
-        (Duration.milliseconds(109_999), NameProbes.Answer.known), (.seconds(110), .wait(patience)),
+        (Duration.milliseconds(109_999), AnswerAge.Advice.known), (.seconds(110), .wait(patience)),
     ])
-    func aNameThatIsNotThereCostsOneProbeInTheTimeToLive(now: Duration, answer: NameProbes.Answer) {
+    func aNameThatIsNotThereCostsOneProbeInTheTimeToLive(now: Duration, answer: AnswerAge.Advice) {
         #expect(ask(answered(), hasRow: false, at: now) == answer)
     }
 
@@ -66,7 +66,7 @@ import Testing
         _ = probes.began(name, in: Self.directory, at: .seconds(200))
         probes.ended(name, in: Self.directory, at: .seconds(201), isAnswered: false)
         #expect(ask(probes, hasRow: hasRow, at: .milliseconds(205_999)) == .known)
-        #expect(ask(probes, hasRow: hasRow, at: .seconds(206)) == .knownAndProbe)
+        #expect(ask(probes, hasRow: hasRow, at: .seconds(206)) == .knownAndAsk)
         _ = probes.began(name, in: Self.directory, at: .seconds(206))
         #expect(ask(probes, hasRow: hasRow, at: .seconds(206)) == .known)
         probes.ended(name, in: Self.directory, at: .seconds(207), isAnswered: true)

@@ -53,6 +53,13 @@ final class FileSystemDriver: Sendable {
         try await with(path) { try self.fileSystem.attributes(of: $0.inode).0 }
     }
 
+    /// How long the kernel may answer for a name by itself.
+    func timeToLive(of name: FileName, in parent: InodeNumber = .root) async throws -> Duration {
+        let entry = try await wait { self.fileSystem.lookup(name, in: parent, reply: $0) }
+        fileSystem.forget(entry.attributes.inode, count: 1)
+        return entry.timeToLive
+    }
+
     func exists(_ path: String) async throws -> Bool {
         do {
             _ = try await stat(path)

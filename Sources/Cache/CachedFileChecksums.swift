@@ -203,10 +203,10 @@ extension CachedFile {
         }
     }
 
-    /// Whether the bytes of a changed file are, in `range`, those of the object that it stands on. False where that is not
-    /// known. Reads the disk. All of the range must be local. Throws ``CacheError``.
-    public func isAsInBase(_ range: Range<Int64>) throws -> Bool {
-        guard let base, range.upperBound <= base.size else { return false }
+    /// Whether bytes with this fingerprint, which a changed file had in `range`, are those of the object that it stands on.
+    /// False where that is not known. Throws ``CacheError``.
+    public func isAsInBase(_ range: Range<Int64>, _ fingerprint: Fingerprint?) throws -> Bool {
+        guard let fingerprint, let base, range.upperBound <= base.size else { return false }
         var checksums = BlockChecksums(isStored: true)
         let blocks = BlockChecksums.blocks(in: range)
         for page in checksums.missingPages(of: blocks) {
@@ -216,7 +216,7 @@ extension CachedFile {
         let known = zip(pieces, blocks).compactMap { piece, block in
             piece == BlockChecksums.bytes(of: block, size: base.size) ? checksums.checksum(of: block) : nil
         }
-        return known.count == pieces.count && Fingerprint(of: known) == fingerprint(of: range)
+        return known.count == pieces.count && Fingerprint(of: known) == fingerprint
     }
 
     /// Brings what was learned into the journal, of a file that is as in the bucket. What is lost on the way is learned

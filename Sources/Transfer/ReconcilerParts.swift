@@ -206,9 +206,7 @@ extension Reconciler {
             progress.skip(range.length)
             return known
         }
-        if let part = try await copyUnchanged(number, range, multipart.record, of: file) {
-            let isLocal = file.missing(in: range).isEmpty
-            let record = PartRecord(part: part, fingerprint: isLocal ? file.fingerprint(of: range) : nil)
+        if let record = try await copyUnchanged(number, range, multipart.record, of: file) {
             try journalPart(record, multipart, file.inode)
             progress.skip(range.length)
             return record

@@ -21,15 +21,19 @@ extension Reconciler {
 
     /// Has the store copy a part whose bytes are those of the object that the file stands on. Nil if they are not, or the
     /// store cannot: then the part is to be sent.
+    ///
+    /// The fingerprint is of before the bytes were found to be the object's: programs may write meanwhile, and what they
+    /// write must not count as copied.
     func copyUnchanged(
         _ number: Int, _ range: Range<Int64>, _ upload: MultipartRecord, of file: CachedFile
-    ) async throws -> UploadedPart? {
-        guard let base = file.base, mayCopyParts(of: base),
-            try isUntouched(range, of: file) || file.isAsInBase(range)
-        else { return nil }
+    ) async throws -> PartRecord? {
+        guard let base = file.base, mayCopyParts(of: base) else { return nil }
+        let fingerprint = file.missing(in: range).isEmpty ? file.fingerprint(of: range) : nil
+        guard try isUntouched(range, of: file) || file.isAsInBase(range, fingerprint) else { return nil }
         do {
-            return try await store.copyPart(
+            let part = try await store.copyPart(
                 from: base.key, sourceETag: base.etag, range: range, to: upload.key, upload: upload.id, number: number)
+            return PartRecord(part: part, fingerprint: fingerprint)
         } catch {
             // Of an object that is another by now, the completion tells.
             if error.isOutdated { return nil }

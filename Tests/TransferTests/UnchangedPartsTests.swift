@@ -80,6 +80,19 @@ import Testing
         #expect(faults.calls(.uploadPart) == 8 + 1 && faults.calls(.copyPart) == 8)
     }
 
+    /// Else the object would keep what was there before, under a checksum of what came after.
+    @Test func whatIsWrittenWhileItsPartIsCopiedIsSent() async throws {
+        try await putLarge()
+        try change([1], at: 0)
+        hook.call = {
+            guard faults.calls(.copyPart) > 0 else { return }
+            hook.call = {}
+            for number in 1..<8 { try change([9], at: number * part) }
+        }
+        _ = try await machine.reconcile("file")
+        try await drain()
+    }
+
     @Test func whatIsWrittenAnewIsSentWhereItDiffers() async throws {
         try await putLarge()
         var bytes = machine.model["file"]?.bytes ?? []

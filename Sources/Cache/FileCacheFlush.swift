@@ -7,10 +7,17 @@ extension FileCache {
     /// Above this many files to sync, one sync of the whole disk costs less than one for each.
     private static let fileSyncLimit = 32
 
-    /// Makes a file's bytes, its name and all journaled before survive a power cut.
+    /// Makes a file's bytes, its name and all that programs were told before survive a power cut, with its time (fsync(2)).
     public func synchronize(_ file: CachedFile) throws {
         try makeDurable(file)
         try journal.synchronize()
+    }
+
+    /// The same without the file's time (fdatasync(2)): one sync of the data file, as long as no name or attribute was
+    /// changed. The row says less than is there until the next flush, as after a write.
+    public func synchronizeBytes(of file: CachedFile) throws {
+        try file.synchronize()
+        try journal.synchronizeAcknowledged()
     }
 
     /// Makes a file's bytes and its data file's name survive a power cut, and has the journal say so.

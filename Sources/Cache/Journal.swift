@@ -32,6 +32,8 @@ public final class Journal: Sendable {
     private let sequence: Atomic<Int64>
     /// Committed transactions; what a former process left counts as one.
     private let commits = Atomic<UInt64>(1)
+    /// Of these, the last one that a program was told of.
+    private let acknowledged = Atomic<UInt64>(1)
     private let syncs = Mutex(Syncs())
     let departed = DepartedKeys()
     let inodeRows = InodeRows()
@@ -134,8 +136,11 @@ public final class Journal: Sendable {
         try inodeRows.committed(number) ?? read { try $0.inode(number) }
     }
 
-    /// All that `body` writes is committed together, or nothing of it if it throws.
-    public func write<Value>(_ body: (JournalTransaction) throws -> Value) throws -> Value {
+    /// All that `body` writes is committed together, or nothing of it if it throws. `isAcknowledged`: a program is told that
+    /// it was done, see ``synchronizeAcknowledged()``.
+    public func write<Value>(
+        isAcknowledged: Bool = false, _ body: (JournalTransaction) throws -> Value
+    ) throws -> Value {
         try reportingFullDisk {
             try queue.writeWithoutTransaction { database in
                 let transaction = JournalTransaction(database: database, journal: self)
@@ -143,7 +148,8 @@ public final class Journal: Sendable {
                 do {
                     let value = try body(transaction)
                     try transaction.execute("COMMIT")
-                    commits.add(1, ordering: .releasing)
+                    let count = commits.add(1, ordering: .releasing).newValue
+                    if isAcknowledged { acknowledged.store(count, ordering: .releasing) }
                     inodeRows.commit()
                     return value
                 } catch {
@@ -164,7 +170,16 @@ public final class Journal: Sendable {
     /// Makes every committed transaction survive a power cut; nothing to do if none came since the last time. Throws
     /// ``CacheError/system(_:during:)``, from the first failure on for ever.
     public func synchronize() throws(CacheError) {
-        let wanted = commits.load(ordering: .acquiring)
+        try synchronize(commits.load(ordering: .acquiring))
+    }
+
+    /// As ``synchronize()``, of what programs were told. What else is committed meanwhile, about uploads and listings, may be
+    /// lost as if it had not happened: no program waits for a disk because of it.
+    public func synchronizeAcknowledged() throws(CacheError) {
+        try synchronize(acknowledged.load(ordering: .acquiring))
+    }
+
+    private func synchronize(_ wanted: UInt64) throws(CacheError) {
         try syncs.withLock { state throws(CacheError) in
             if let failure = state.failure { throw failure }
             // One that waited for another's sync is mostly served by it.

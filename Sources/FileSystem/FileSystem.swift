@@ -126,7 +126,7 @@ extension FileSystem {
     func change<Value>(_ body: (JournalTransaction) throws -> Value) throws(Errno) -> Value {
         guard !options.isReadOnly else { throw .readOnlyFileSystem }
         do {
-            return try journal.write(body)
+            return try journal.write(isAcknowledged: true, body)
         } catch {
             throw failure(error)
         }

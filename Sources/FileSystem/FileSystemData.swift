@@ -297,7 +297,11 @@ extension FileSystem {
     public func synchronize(_ handle: HandleNumber, dataOnly: Bool) throws(Errno) {
         let open = try self.handle(handle)
         do {
-            try cache.synchronize(open.file)
+            if dataOnly {
+                try cache.synchronizeBytes(of: open.file)
+            } else {
+                try cache.synchronize(open.file)
+            }
         } catch {
             throw failure(error)
         }

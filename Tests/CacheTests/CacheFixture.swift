@@ -27,10 +27,20 @@ final class CacheFixture {
         _ directory: TemporaryDirectory, _ limits: CacheLimits, _ time: ManualTime, _ boot: BootIdentity
     ) throws -> (Journal, FileCache) {
         let journal = try Journal(path: directory.path("journal.db"))
-        let cache = try FileCache(
-            journal: journal, disk: PosixDisk(path: directory.path), limits: limits, time: time, boot: boot,
+        return (journal, try cache(journal, PosixDisk(path: directory.path), limits, time, boot))
+    }
+
+    private static func cache(
+        _ journal: Journal, _ disk: any Disk, _ limits: CacheLimits, _ time: ManualTime, _ boot: BootIdentity
+    ) throws -> FileCache {
+        try FileCache(
+            journal: journal, disk: disk, limits: limits, time: time, boot: boot,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        return (journal, cache)
+    }
+
+    /// A further cache, as of a next process.
+    func cache(of journal: Journal, on disk: any Disk) throws -> FileCache {
+        try Self.cache(journal, disk, limits, time, boot)
     }
 
     /// What a new process finds after this one was killed: a copy of the files as they are, as this process holds
@@ -61,8 +71,8 @@ final class CacheFixture {
     }
 
     /// A file that is new here, with nothing in the bucket.
-    func makeFile(_ name: String) throws -> InodeNumber {
-        try insert(name) {
+    func makeFile(_ name: String, in journal: Journal? = nil) throws -> InodeNumber {
+        try insert(name, in: journal) {
             $0.local = .complete
             $0.pending = .content
         }
@@ -76,8 +86,10 @@ final class CacheFixture {
         }
     }
 
-    private func insert(_ name: String, _ change: (inout Inode) -> Void) throws -> InodeNumber {
-        try journal.write { transaction in
+    private func insert(
+        _ name: String, in other: Journal? = nil, _ change: (inout Inode) -> Void
+    ) throws -> InodeNumber {
+        try (other ?? journal).write { transaction in
             if try transaction.inode(.root) == nil {
                 _ = try transaction.insertInode {
                     Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)

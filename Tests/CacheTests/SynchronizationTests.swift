@@ -18,9 +18,7 @@ import Testing
     init() throws {
         fixture = try CacheFixture()
         disk = try WatchedDisk(path: fixture.directory.path)
-        cache = try FileCache(
-            journal: fixture.journal, disk: disk, limits: fixture.limits, time: fixture.time, boot: fixture.boot,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        cache = try fixture.cache(of: fixture.journal, on: disk)
         file = try cache.acquire(fixture.makeFile("file"))
     }
 
@@ -57,9 +55,7 @@ import Testing
 
     @Test func unsentBytesThatAFormerProcessWroteAreSynced() throws {
         try file.write("written", at: 0)
-        let next = try FileCache(
-            journal: fixture.journal, disk: disk, limits: fixture.limits, time: fixture.time, boot: fixture.boot,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let next = try fixture.cache(of: fixture.journal, on: disk)
         let again = try next.acquire(file.inode)
         let before = disk.synchronizations
         try next.synchronize(again)
@@ -72,9 +68,7 @@ import Testing
         // What comes as a whole has no range log, and is not there for another process before it is synced.
         try file.fill("te", at: 0)
         try file.fill("xt", at: 2)
-        let next = try FileCache(
-            journal: fixture.journal, disk: disk, limits: fixture.limits, time: fixture.time, boot: fixture.boot,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let next = try fixture.cache(of: fixture.journal, on: disk)
         let again = try next.acquire(number)
         for _ in 0..<2 {
             try next.flush()
@@ -99,6 +93,30 @@ import Testing
             try cache.evict(atLeast: 1)
             #expect(try fixture.row(number)?.local == Inode.LocalData.none)
         }
+    }
+
+    /// fdatasync of a recorder's file waits for one sync, also while uploads change the journal.
+    @Test func aSyncOfBytesAloneSyncsTheJournalOnlyForWhatProgramsWereTold() throws {
+        let journal = try Journal(path: fixture.directory.path("watched.db"), name: "watched.db", on: disk)
+        let cache = try fixture.cache(of: journal, on: disk)
+        func synchronizations() -> Int { disk.synchronizations(of: "watched.db-wal") }
+        let file = try cache.acquire(fixture.makeFile("watched", in: journal))
+        let first = synchronizations()
+
+        try file.write("one", at: 0)
+        try cache.synchronizeBytes(of: file)
+        #expect(disk.synchronizations(of: FileCache.dataName(file.inode)) == 1)
+        #expect(synchronizations() == first)
+
+        try journal.write(isAcknowledged: true) { try $0.setProperty("told", "yes") }
+        try cache.synchronizeBytes(of: file)
+        #expect(synchronizations() == first + 1)
+
+        try journal.write { try $0.setProperty("told", "no") }
+        try cache.synchronizeBytes(of: file)
+        #expect(synchronizations() == first + 1)
+        try cache.synchronize(file)
+        #expect(synchronizations() == first + 2)
     }
 
     // MARK: Large files

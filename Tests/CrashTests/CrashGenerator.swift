@@ -40,7 +40,7 @@ struct CrashGenerator {
             operations += write(path, slot)
         }
         switch Int.random(in: 0..<5, using: &calls.random) {
-        case 0..<2: operations.append(.call(.synchronize(slot)))
+        case 0..<2: operations.append(.call(calls.synchronize(slot)))
         case 2: operations.append(.flush)
         case 3: operations += [.call(.close(slot)), .flush]
         default: break
@@ -85,7 +85,7 @@ struct CrashGenerator {
 
     /// Syncs are what makes promises; bytes of a file are what they are about.
     private mutating func dataCall() -> FileSystemCall {
-        calls.random.oneIn(6) ? .synchronize(calls.slot()) : calls.dataCall()
+        calls.random.oneIn(6) ? calls.synchronize(calls.slot()) : calls.dataCall()
     }
 
     private mutating func nameCall() -> FileSystemCall { calls.nameCall() }

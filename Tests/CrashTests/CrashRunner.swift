@@ -162,7 +162,7 @@ extension CrashRunner {
         if disk.hasCrashed { return try await crashed(underWay: tree) }
         guard found.meets(expected) else { throw Breach(reason: "\(found), expected \(expected)") }
         promises.returned(tree)
-        if case .synchronize(let slot) = call, let number = tree.number(openAs: slot) {
+        if case .synchronize(let slot, _) = call, let number = tree.number(openAs: slot) {
             promises.returnedSync(of: number)
         }
     }

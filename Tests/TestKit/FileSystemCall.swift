@@ -13,7 +13,7 @@ public enum FileSystemCall: Equatable, Sendable {
     case write(Int, at: Int64, String)
     case resize(Int, to: Int64)
     case allocate(Int, at: Int64, length: Int64, Allocation)
-    case synchronize(Int)
+    case synchronize(Int, dataOnly: Bool)
     case status(Int)
     case truncate(String, to: Int64)
     case stat(String)

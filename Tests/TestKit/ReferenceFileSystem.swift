@@ -67,7 +67,7 @@ public struct ReferenceFileSystem: Equatable, Sendable {
         case .resize(let slot, let size): try resize(slot, to: size)
         case .allocate(let slot, let offset, let length, let allocation):
             try allocate(slot, offset..<offset + length, allocation)
-        case .synchronize(let slot): _ = try handle(slot)
+        case .synchronize(let slot, _): _ = try handle(slot)
         case .status(let slot): return .status(try status(of: handle(slot).inode))
         case .truncate(let path, let size): try resizeFile(find(path), to: size)
         case .stat(let path): return .status(try status(of: find(path, follow: false)))

@@ -31,10 +31,13 @@ extension CallGenerator {
         case 23..<26: .read(slot(), at: offset(), count: pick(Self.sizes) + 1)
         case 26..<28: .resize(slot(), to: offset())
         case 28..<30: .truncate(path(), to: offset())
-        case 30: .synchronize(slot())
+        case 30: synchronize(slot())
         default: .status(slot())
         }
     }
+
+    /// fsync or fdatasync.
+    mutating func synchronize(_ slot: Int) -> FileSystemCall { .synchronize(slot, dataOnly: random.oneIn(2)) }
 
     mutating func nameCall() -> FileSystemCall {
         switch Int.random(in: 0..<30, using: &random) {

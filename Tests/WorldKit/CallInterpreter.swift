@@ -71,7 +71,7 @@ struct CallInterpreter {
         case .resize(let slot, let size): try await calls.resize(file(slot), to: size)
         case .allocate(let slot, let offset, let length, let allocation):
             try await calls.allocate(file(slot), at: offset, length: length, allocation)
-        case .synchronize(let slot): try await calls.synchronize(file(slot))
+        case .synchronize(let slot, let dataOnly): try await calls.synchronize(file(slot), dataOnly: dataOnly)
         case .status(let slot): return .status(try await calls.status(file(slot)))
         case .truncate(let path, let size): try await calls.truncate(path, to: size)
         case .stat(let path): return .status(try await calls.status(path))

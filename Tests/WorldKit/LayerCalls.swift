@@ -141,8 +141,8 @@ extension LayerCalls {
         try await wait { fileSystem.allocate(open.handle, offset: offset, length: length, allocation, reply: $0) }
     }
 
-    func synchronize(_ file: OpenDescriptor) async throws {
-        try fileSystem.synchronize(opened(file).handle, dataOnly: false)
+    func synchronize(_ file: OpenDescriptor, dataOnly: Bool) async throws {
+        try fileSystem.synchronize(opened(file).handle, dataOnly: dataOnly)
     }
 
     func status(_ file: OpenDescriptor) async throws -> FileStatus {

@@ -76,7 +76,9 @@ extension MountCalls {
         try await call { sluice_fallocate(file.number, allocation.flags, offset, length) }
     }
 
-    func synchronize(_ file: OpenDescriptor) async throws { try await call { fsync(file.number) } }
+    func synchronize(_ file: OpenDescriptor, dataOnly: Bool) async throws {
+        try await call { dataOnly ? fdatasync(file.number) : fsync(file.number) }
+    }
 
     func status(_ file: OpenDescriptor) async throws -> FileStatus {
         try await run { try Self.status(of: file.number) }

@@ -14,7 +14,8 @@ protocol PosixCalls: Sendable {
     func write(_ file: OpenDescriptor, at offset: Int64, _ bytes: [UInt8]) async throws -> Int
     func resize(_ file: OpenDescriptor, to size: Int64) async throws
     func allocate(_ file: OpenDescriptor, at offset: Int64, length: Int64, _ allocation: Allocation) async throws
-    func synchronize(_ file: OpenDescriptor) async throws
+    /// `dataOnly`: fdatasync(2).
+    func synchronize(_ file: OpenDescriptor, dataOnly: Bool) async throws
     func status(_ file: OpenDescriptor) async throws -> FileStatus
 
     func truncate(_ path: String, to size: Int64) async throws

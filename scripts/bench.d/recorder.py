@@ -21,6 +21,8 @@ from objects import write_blocks
 FRAME = os.urandom(1_600_000)
 MESSAGE = os.urandom(2_000)
 FRAMES_PER_SECOND, MESSAGES_PER_SECOND = 60, 30
+# No multiple of how often all is flushed: else half of them would meet that.
+SYNCS_PER_SECOND = 3.3
 TOPICS = 30
 SECONDS = 5
 FLUSH_INTERVAL = 2
@@ -88,11 +90,11 @@ def record(directory, seconds, is_flushed):
             os.fdatasync(descriptor)
 
     threads = [
-        threading.Thread(target=periodic, args=(seconds * per_second, per_second, action))
+        threading.Thread(target=periodic, args=(int(seconds * per_second), per_second, action))
         for per_second, action in (
             (FRAMES_PER_SECOND, lambda: frames.timed(os.write, camera, FRAME)),
             (MESSAGES_PER_SECOND, message),
-            (1, lambda: syncs.timed(os.fdatasync, topics[0])),
+            (SYNCS_PER_SECOND, lambda: syncs.timed(os.fdatasync, topics[0])),
         )
     ]
     if is_flushed:

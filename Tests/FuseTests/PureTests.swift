@@ -37,14 +37,38 @@ import Testing
         #expect(count.idle == 0 && count.running == WorkerCount.maximum)
     }
 
-    @Test func threadsBeyondTheIdleOnesEnd() {
+    @Test func threadsBeyondTheIdleOnesEndWhenTheyAreNotNeededForLong() {
         var count = WorkerCount()
         count.started()
         for _ in 1..<5 where count.taken() { count.started() }
         #expect(count.running == 5 && count.idle == 1)
-        let stays = (0..<3).map { _ in count.finished() }
-        #expect(stays == [true, false, false])
-        #expect(count.running == 3 && count.idle == 2)
+        let stays = (0..<4).map { _ in count.finished() }
+        #expect(stays == [true, true, true, true])
+        func perform(_ requests: Int) {
+            for _ in 0..<requests {
+                let isAnotherNeeded = count.taken()
+                #expect(!isAnotherNeeded)
+                _ = count.finished()
+            }
+        }
+        perform(WorkerCount.patience / 2)
+        #expect(count.running == 5 && count.idle == 5)
+        perform(WorkerCount.patience)
+        #expect(count.running == 4 && count.idle == 4)
+        perform(3 * WorkerCount.patience)
+        #expect(count.running == WorkerCount.maximumIdle && count.idle == WorkerCount.maximumIdle)
+    }
+
+    @Test func aThreadThatIsNeededNowAndThenStays() {
+        var count = WorkerCount()
+        for _ in 0..<3 { count.started() }
+        for _ in 0..<10 * WorkerCount.patience {
+            // Three requests at once.
+            let needs = (0..<3).map { _ in count.taken() }
+            #expect(needs == [false, false, true])
+            let stays = (0..<3).map { _ in count.finished() }
+            #expect(stays == [true, true, true])
+        }
     }
 
     @Test func theInitAnswerIsAmendedOnlyWhereTheKernelOffers() {

@@ -5,7 +5,8 @@
 /// always have different texts.
 public enum ByteText {
     private static let quote: Unicode.Scalar = "\u{201B}"
-    private static let quoteBytes: [UInt8] = [0xE2, 0x80, 0x9B]
+    private static let quoteStart: UInt8 = 0xE2
+    private static let quoteBytes: [UInt8] = [quoteStart, 0x80, 0x9B]
 
     public static func encode(_ bytes: some Collection<UInt8>) -> String {
         if let text = String(validating: bytes, as: UTF8.self), !mayHoldQuote(text) { return text }
@@ -52,7 +53,10 @@ public enum ByteText {
     }
 
     /// Quick, and seldom wrong: few names hold a character of this block.
-    private static func mayHoldQuote(_ text: String) -> Bool { text.utf8.contains(quoteBytes[0]) }
+    private static func mayHoldQuote(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { $0.contains(quoteStart) }
+    }
 
     private struct Invalid: Error {
         var byte: UInt8

@@ -14,8 +14,7 @@ struct CheckedInodeRow {
     }
 
     func text(_ column: Int) throws(CacheError) -> String? {
-        guard row.isTextOrNull(column) else { throw damage(column) }
-        return row[column]
+        try row.text(column) { damage(column) }
     }
 
     func remote(key: Int, etag: Int, size: Int) throws(CacheError) -> RemoteObject? {

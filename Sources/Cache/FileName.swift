@@ -11,12 +11,16 @@ public struct FileName: Sendable, CustomStringConvertible {
 
     /// From a component of a key; nil if no path can have such a component.
     public init?(_ string: String) {
-        let bytes = string.utf8
-        guard !bytes.isEmpty, string != ".", string != "..",
-            !bytes.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }), ByteText.isCanonical(string),
-            bytes.count <= Self.maximumLength || ByteText.decode(string).count <= Self.maximumLength
+        var text = string
+        guard text.withUTF8(Self.isComponent), ByteText.isCanonical(string),
+            string.utf8.count <= Self.maximumLength || ByteText.decode(string).count <= Self.maximumLength
         else { return nil }
         self.string = string
+    }
+
+    private static func isComponent(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let isDots = bytes.count <= 2 && bytes.allSatisfy { $0 == UInt8(ascii: ".") }
+        return !isDots && !bytes.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
     /// From the bytes that programs use.

@@ -82,41 +82,66 @@ struct JournalStatement {
 }
 
 /// The current row of a ``JournalStatement``: valid until the next step.
+///
+/// Columns are read as values: SQLite's own calls for columns cost as much again for each thing that is asked. Values may
+/// be read so as long as no other thread uses the connection, which holds inside of a transaction.
 struct JournalRow {
     fileprivate let statement: OpaquePointer
 
-    subscript(index: Int) -> Int64 { sqlite3_column_int64(statement, Int32(index)) }
+    subscript(index: Int) -> Int64 { sqlite3_value_int64(value(index)) }
 
-    subscript(index: Int) -> Int { Int(sqlite3_column_int64(statement, Int32(index))) }
+    subscript(index: Int) -> Int { Int(sqlite3_value_int64(value(index))) }
 
-    subscript(index: Int) -> Bool { sqlite3_column_int64(statement, Int32(index)) != 0 }
+    subscript(index: Int) -> Bool { sqlite3_value_int64(value(index)) != 0 }
 
     subscript(index: Int) -> String { self[index] ?? "" }
 
-    subscript(index: Int) -> Int64? { isNull(index) ? nil : sqlite3_column_int64(statement, Int32(index)) }
+    subscript(index: Int) -> Int64? {
+        let value = value(index)
+        return Self.isNull(value) ? nil : sqlite3_value_int64(value)
+    }
 
     subscript(index: Int) -> String? {
-        guard let text = sqlite3_column_text(statement, Int32(index)) else { return nil }
-        let count = Int(sqlite3_column_bytes(statement, Int32(index)))
-        return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
+        let value = value(index)
+        return Self.isNull(value) ? nil : Self.text(value)
     }
 
     /// A blob.
     subscript(index: Int) -> [UInt8] {
-        let count = Int(sqlite3_column_bytes(statement, Int32(index)))
-        return Array(UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, Int32(index)), count: count))
+        let value = value(index)
+        let blob = sqlite3_value_blob(value)
+        return Array(UnsafeRawBufferPointer(start: blob, count: Int(sqlite3_value_bytes(value))))
     }
 
     /// Nil for what is no integer: SQLite keeps anything in a column of integers.
     func integer(_ index: Int) -> Int64? {
-        sqlite3_column_type(statement, Int32(index)) == SQLITE_INTEGER ? self[index] : nil
+        let value = value(index)
+        return sqlite3_value_type(value) == SQLITE_INTEGER ? sqlite3_value_int64(value) : nil
+    }
+
+    /// What is no text is `otherwise`; nil for NULL.
+    func text<Failure>(_ index: Int, otherwise: () -> Failure) throws(Failure) -> String? {
+        let value = value(index)
+        switch sqlite3_value_type(value) {
+        case SQLITE_NULL: return nil
+        case SQLITE_TEXT: return Self.text(value)
+        default: throw otherwise()
+        }
     }
 
     /// Whether the column holds text or nothing.
     func isTextOrNull(_ index: Int) -> Bool {
-        let type = sqlite3_column_type(statement, Int32(index))
+        let type = sqlite3_value_type(value(index))
         return type == SQLITE_TEXT || type == SQLITE_NULL
     }
 
-    private func isNull(_ index: Int) -> Bool { sqlite3_column_type(statement, Int32(index)) == SQLITE_NULL }
+    private func value(_ index: Int) -> OpaquePointer? { sqlite3_column_value(statement, Int32(index)) }
+
+    private static func isNull(_ value: OpaquePointer?) -> Bool { sqlite3_value_type(value) == SQLITE_NULL }
+
+    private static func text(_ value: OpaquePointer?) -> String? {
+        guard let text = sqlite3_value_text(value) else { return nil }
+        let bytes = UnsafeBufferPointer(start: text, count: Int(sqlite3_value_bytes(value)))
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

@@ -32,8 +32,15 @@ struct DirectoryNames {
 
     mutating func append(_ entry: Entry) {
         if count % Self.stride == 0 { beginWhole() }
-        let name = Array(entry.name.string.utf8)
-        let shared = zip(name, former.name).prefix { $0 == $1 }.count
+        var name = entry.name.string
+        name.withUTF8 { append($0, entry) }
+        count += 1
+    }
+
+    private mutating func append(_ name: UnsafeBufferPointer<UInt8>, _ entry: Entry) {
+        var shared = 0
+        let limit = min(name.count, former.name.count)
+        while shared < limit, name[shared] == former.name[shared] { shared += 1 }
         let distance = Int64(bitPattern: entry.inode.rawValue &- former.inode)
         let last = chunks.count - 1
         Self.append(UInt64(shared), to: &chunks[last])
@@ -42,8 +49,8 @@ struct DirectoryNames {
         // The sign goes to the lowest bit, so that short distances are short either way.
         Self.append(UInt64(bitPattern: distance << 1 ^ distance >> 63), to: &chunks[last])
         chunks[last].append(UInt8(entry.kind.rawValue) | (entry.isAmbiguous ? Self.ambiguous : 0))
-        former = Former(name: name, inode: entry.inode.rawValue)
-        count += 1
+        former.name.replaceSubrange(shared..., with: name[shared...])
+        former.inode = entry.inode.rawValue
     }
 
     private mutating func beginWhole() {

@@ -180,7 +180,12 @@ extension FileSystem {
     /// What programs see of an inode.
     func shown(_ row: Inode) -> FileAttributes {
         let ahead = row.kind == .file ? cache.status(of: row.number) : nil
-        let inode = ahead == nil ? settled(row) : row
+        if ahead == nil, let settled = settled(row) { return shown(settled, nil) }
+        return shown(row, ahead)
+    }
+
+    /// `ahead`: size and time of a file whose row does not say them yet.
+    private func shown(_ inode: Inode, _ ahead: (size: Int64, modified: Timestamp)?) -> FileAttributes {
         var size = inode.linkTarget.map { Int64(ByteText.decode($0).count) } ?? inode.size
         var modified = inode.modified
         var changed = inode.changed
@@ -198,10 +203,10 @@ extension FileSystem {
     }
 
     /// A file that was written and is closed now may have been synced after its row was read: that row has the size of
-    /// before. The cache journals what a file became before it forgets that.
-    private func settled(_ row: Inode) -> Inode {
-        guard row.kind == .file, row.pending.contains(.content) else { return row }
-        return (try? self.row(row.number)) ?? row
+    /// before. The cache journals what a file became before it forgets that. Nil for any other.
+    private func settled(_ row: Inode) -> Inode? {
+        guard row.kind == .file, row.pending.contains(.content) else { return nil }
+        return try? self.row(row.number)
     }
 
     /// An answer that gives the kernel a reference.

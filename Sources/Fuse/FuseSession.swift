@@ -195,7 +195,15 @@ func kernelBytes(of raw: UnsafePointer<CChar>) -> UnsafeBufferPointer<UInt8> {
 
 /// Text as the bytes that programs use, with a NUL behind them.
 func kernelString(_ text: String) -> [CChar] {
-    ByteText.decode(text).map { CChar(bitPattern: $0) } + [0]
+    let bytes = ByteText.decode(text)
+    return [CChar](unsafeUninitializedCapacity: bytes.count + 1) { memory, count in
+        for byte in bytes {
+            memory.initializeElement(at: count, to: CChar(bitPattern: byte))
+            count += 1
+        }
+        memory.initializeElement(at: count, to: 0)
+        count += 1
+    }
 }
 
 extension FileName {

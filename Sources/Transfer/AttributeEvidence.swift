@@ -87,9 +87,12 @@ struct AttributeEvidence {
     /// A look at a file. `path`: its directory and those above that one, nearest first.
     mutating func trusts(_ file: InodeNumber, in path: [InodeNumber]) -> Bool {
         guard let directory = path.first, !exceptions.contains(file), isTrusted(path) else { return false }
-        var tally = tallies[directory] ?? Tally()
-        tally.looks += 1
-        tallies[directory] = tally
-        return tally.looks < Self.firstCheck || tally.looks & (tally.looks - 1) != 0
+        let looks = Self.count(&tallies[directory, default: Tally()].looks)
+        return looks < Self.firstCheck || looks & (looks - 1) != 0
+    }
+
+    private static func count(_ looks: inout Int) -> Int {
+        looks += 1
+        return looks
     }
 }

@@ -70,11 +70,15 @@ extension JournalTransaction {
         }
     }
 
+    /// Room for pages up to this is taken at once.
+    private static let usualPage = 4096
+
     private func page<Element>(
         _ sql: String, of directory: InodeNumber, after name: String?, _ limit: Int, nameColumn: Int,
         _ make: (JournalRow) throws -> Element?
     ) throws -> NamePage<Element> {
         var page = NamePage<Element>()
+        if limit <= Self.usualPage { page.elements.reserveCapacity(limit) }
         var count = 0
         try each(sql, [directory.sql, name ?? "", limit]) { row in
             count += 1

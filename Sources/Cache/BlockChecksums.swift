@@ -9,6 +9,9 @@ struct BlockChecksums: Sendable {
     /// Blocks of a page: 128 MiB of a file, 4 KiB in the journal.
     static let pageLength: Int64 = 512
 
+    /// Numbers of pages and their bytes for the journal.
+    typealias Pages = [(page: Int64, bytes: [UInt8])]
+
     private struct Block {
         /// XXH3, 64 bits; 0: not known.
         var checksum: UInt64 = 0
@@ -110,8 +113,8 @@ extension BlockChecksums {
         }
     }
 
-    /// Pages of what is known of blocks that lie before `end`, and their bytes for the journal.
-    func pages(before end: Int64) -> [(page: Int64, bytes: [UInt8])] {
+    /// Pages of what is known of blocks that lie before `end`.
+    func pages(before end: Int64) -> Pages {
         let count = end / Self.blockSize
         return pages.keys.filter { $0 * Self.pageLength < count }.sorted().compactMap { number in
             pages[number].map { page in
@@ -136,8 +139,8 @@ extension BlockChecksums {
 
     var isUnsaved: Bool { pages.values.contains(where: \.isUnsaved) }
 
-    /// Pages with checksums that are not in the journal, and their bytes for it; from then on they count as saved.
-    mutating func takeUnsaved() -> [(page: Int64, bytes: [UInt8])] {
+    /// Pages with checksums that are not in the journal; from then on they count as saved.
+    mutating func takeUnsaved() -> Pages {
         pages.keys.filter { pages[$0]?.isUnsaved == true }.sorted().compactMap { number in
             pages[number]?.isUnsaved = false
             return pages[number].map { (number, Self.bytes(of: $0.blocks)) }

@@ -226,8 +226,17 @@ extension CachedFile {
     }
 
     func saveChecksums(_ state: inout State) throws {
-        guard !state.isDirty, state.checksums.isUnsaved, !journal.isTight else { return }
-        try journal(state.checksums.takeUnsaved())
+        if let pages = takeUnsavedChecksums(&state) { try journal(pages) }
+    }
+
+    /// For who writes them into the journal, before the file can be opened again. Nil if there are none.
+    func takeUnsavedChecksums() -> BlockChecksums.Pages? {
+        state.withLock { takeUnsavedChecksums(&$0) }
+    }
+
+    private func takeUnsavedChecksums(_ state: inout State) -> BlockChecksums.Pages? {
+        guard !state.isDirty, state.checksums.isUnsaved, !journal.isTight else { return nil }
+        return state.checksums.takeUnsaved()
     }
 
     /// The object has the file's bytes up to `size` as they are now, and the file goes on growing: what is known of them
@@ -237,10 +246,8 @@ extension CachedFile {
         try journal(state.checksums.pages(before: size))
     }
 
-    private func journal(_ pages: [(page: Int64, bytes: [UInt8])]) throws {
+    private func journal(_ pages: BlockChecksums.Pages) throws {
         guard !pages.isEmpty else { return }
-        try journal.write { transaction in
-            for (page, bytes) in pages { try transaction.setChecksums(of: inode, page: page, bytes) }
-        }
+        try journal.write { try $0.setChecksums(of: inode, pages) }
     }
 }

@@ -9,13 +9,13 @@ extension FileCache {
     /// Closed files with changes of which it is remembered what changed; beyond, all are forgotten.
     private static let changedLimit = 1024
 
-    /// A file that nobody has open any more. One with new bytes stays open, idle, until the next flush: what it became
-    /// is journaled then, in one transaction for all of them, and often it is opened again before that. A crash loses
-    /// nothing by it: recovery takes size and time of files with unsent bytes from their data files.
+    /// A file that nobody has open any more. One with new bytes, written or fetched, stays open, idle, until the next flush:
+    /// what it became is journaled then, in one transaction for all of them, and often it is opened again before that. A
+    /// crash loses nothing by it: recovery takes size and time of files with unsent bytes from their data files.
     func lastReferenceGone(_ file: CachedFile, _ table: inout Table) {
         do {
-            if file.isDirty && file.isUnsynced {
-                try file.setModified(file.status.modified)
+            if file.isUnsynced {
+                if file.isDirty { try file.setModified(file.status.modified) }
                 table.idle.insert(file.inode)
                 if table.idle.count >= Self.idleLimit { try closeIdle(&table) }
             } else {
@@ -40,9 +40,10 @@ extension FileCache {
     /// Nobody has a reference to one of `files`, and nobody gets one before this returns: they do not change meanwhile.
     private func close(_ files: [CachedFile], _ table: inout Table) throws {
         var ends: [(number: InodeNumber, end: FileEnd)] = []
+        var checksums: [(number: InodeNumber, pages: BlockChecksums.Pages)] = []
         for file in files {
             let end = file.withEnd(allocated: file.allocatedBytes) { $0 }
-            try? file.saveChecksums()
+            if let pages = file.takeUnsavedChecksums() { checksums.append((file.inode, pages)) }
             rememberChecked(file, &table)
             rememberChanges(file, &table)
             table.open[file.inode] = nil
@@ -51,7 +52,7 @@ extension FileCache {
             if file.isUnsynced || file.becameComplete { table.unsettled[file.inode] = end }
             ends.append((file.inode, end))
         }
-        try settle(ends)
+        try settle(ends, with: checksums)
     }
 
     private func rememberChanges(_ file: CachedFile, _ table: inout Table) {
@@ -59,14 +60,18 @@ extension FileCache {
         table.changed[file.inode] = file.changedRanges
     }
 
-    /// Brings rows up to what is on the disk.
-    func settle(_ ends: [(number: InodeNumber, end: FileEnd)]) throws {
+    /// Brings rows up to what is on the disk, and checksums of what was closed to what was learned.
+    func settle(
+        _ ends: [(number: InodeNumber, end: FileEnd)],
+        with checksums: [(number: InodeNumber, pages: BlockChecksums.Pages)] = []
+    ) throws {
         let outdated = try ends.filter { number, end in
             try journal.inode(number).map { $0 != $0.settled(end) } ?? false
         }
-        guard !outdated.isEmpty else { return }
+        guard !outdated.isEmpty || !checksums.isEmpty else { return }
         try journal.write { transaction in
             for (number, end) in outdated { try transaction.settle(number, end) }
+            for (number, pages) in checksums { try transaction.setChecksums(of: number, pages) }
         }
     }
 

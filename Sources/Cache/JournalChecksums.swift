@@ -11,11 +11,13 @@ extension JournalTransaction {
     }
 
     /// Does nothing for a file of which nothing is local.
-    func setChecksums(of number: InodeNumber, page: Int64, _ bytes: [UInt8]) throws {
-        try execute(
-            """
-            INSERT OR REPLACE INTO checksum (ino, page, checksums)
-            SELECT ino, ?, ? FROM inode WHERE ino = ? AND local <> 0
-            """, [page, bytes.withUnsafeBytes { Data($0) }, number.sql])
+    func setChecksums(of number: InodeNumber, _ pages: BlockChecksums.Pages) throws {
+        for (page, bytes) in pages {
+            try execute(
+                """
+                INSERT OR REPLACE INTO checksum (ino, page, checksums)
+                SELECT ino, ?, ? FROM inode WHERE ino = ? AND local <> 0
+                """, [page, bytes.withUnsafeBytes { Data($0) }, number.sql])
+        }
     }
 }

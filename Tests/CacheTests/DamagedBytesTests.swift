@@ -62,6 +62,7 @@ import struct SystemPackage.Errno
         try file.fill(String(first.prefix(1000)), at: 0)
         try file.fill("\(text.dropFirst(300_000).prefix(10))", at: 300_000)
         fixture.cache.release(file)
+        try fixture.cache.flush()
         try fixture.reopen {
             try flip(number, at: 7, in: $0)
             try flip(number, at: 300_003, in: $0)
@@ -73,7 +74,7 @@ import struct SystemPackage.Errno
 
     @Test func aWrongChecksumCostsOneFetch() throws {
         let number = try fixture.makeCleanFile("a", text)
-        try fixture.journal.write { try $0.setChecksums(of: number, page: 0, [1, 0, 0, 0, 0, 0, 0, 0]) }
+        try fixture.journal.write { try $0.setChecksums(of: number, [(0, [1, 0, 0, 0, 0, 0, 0, 0])]) }
         try fixture.reopen()
         let file = try fixture.cache.acquire(number)
         try file.verify(0..<size)

@@ -61,6 +61,26 @@ import Testing
         #expect(try fixture.cache.usage().used == 600 * 4096)
     }
 
+    @Test func aFileThatWasFetchedAndClosedIsOpenUntilTheNextFlush() throws {
+        let numbers = try (0..<3).map { try fixture.makeRemoteFile("file\($0)", size: 4) }
+        for number in numbers {
+            let file = try fixture.cache.acquire(number)
+            try file.fill("text", at: 0)
+            fixture.cache.release(file)
+            #expect(fixture.cache.openFile(number) === file)
+        }
+        let before = fixture.journal.version
+        try fixture.cache.closeIdle()
+        #expect(fixture.journal.version == before + 1, "all in one transaction")
+        for number in numbers {
+            #expect(fixture.cache.openFile(number) == nil)
+            #expect(try fixture.journal.read { try !$0.checksums(of: number, page: 0).isEmpty })
+            #expect(try fixture.row(number)?.localBytes == 4096)
+        }
+        try fixture.cache.flush()
+        #expect(try numbers.allSatisfy { try fixture.row($0)?.local == .complete })
+    }
+
     @Test func aFileOpenedAgainAtOnceGoesOnWithItsBytes() throws {
         let number = try fixture.makeFile("a")
         try write("hello", to: number)

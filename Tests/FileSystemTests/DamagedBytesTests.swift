@@ -35,6 +35,7 @@ import struct SystemPackage.Errno
         let world = try World(state: state)
         world.store.set("a", text)
         #expect(try await world.driver.readFile("a") == text)
+        try world.flush()
         let gets = world.faulty.calls(.get)
         try flip(try await world.driver.stat("a").inode, at: 5, on: state)
         #expect(try await world.driver.readFile("a") == text)
@@ -71,6 +72,7 @@ import struct SystemPackage.Errno
         let world = try World(state: state)
         world.store.set("a", text)
         #expect(try await world.driver.readFile("a") == text)
+        try world.flush()
         try flip(try await world.driver.stat("a").inode, at: 300_000, on: state)
         world.faulty.isOffline = true
         let handle = try await world.driver.open("a", .read)
@@ -85,6 +87,7 @@ import struct SystemPackage.Errno
         let world = try World(state: state)
         world.store.set("a", text)
         #expect(try await world.driver.readFile("a") == text)
+        try world.flush()
         try flip(try await world.driver.stat("a").inode, at: 5, on: state)
         let (source, target) = (try await world.driver.open("a", .read), try await world.driver.create("b"))
         await #expect(throws: Errno.notSupported) {

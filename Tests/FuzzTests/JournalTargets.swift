@@ -83,7 +83,7 @@ enum JournalTargets {
                 try transaction.update(inode)
                 guard let name = FileName("name\(index)") else { continue }
                 try transaction.link(name, in: index < 2 ? .root : folder, to: inode.number)
-                try transaction.setChecksums(of: inode.number, page: 0, [1, 2, 3, 4, 5, 6, 7, 8])
+                try transaction.setChecksums(of: inode.number, [(0, [1, 2, 3, 4, 5, 6, 7, 8])])
                 try transaction.setExtendedAttribute("user.a", to: [1, 2], of: inode.number)
                 try transaction.setMultipart(
                     MultipartRecord(key: ObjectKey("k"), id: UploadID("u"), partSize: 8 << 20, token: "t"),

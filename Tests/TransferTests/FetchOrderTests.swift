@@ -130,6 +130,10 @@ import Testing
         let ranges: [Range<Int64>?] = [0..<chunk, chunk..<chunk + 1]
         #expect(store.gets.map(\.range) == ranges)
         machine.cache.release(file)
-        #expect(await eventually { machine.cache.openFile(file.inode) == nil })
+        #expect(
+            try await eventually {
+                try machine.cache.flush()
+                return machine.cache.openFile(file.inode) == nil
+            })
     }
 }

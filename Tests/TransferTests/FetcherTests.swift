@@ -214,7 +214,10 @@ import Testing
         machine.fetcher.read(file, 0..<100, wanted: 0..<100) { _ in answered.store(true, ordering: .relaxed) }
         machine.cache.release(file)
         #expect(machine.cache.openFile(inode) != nil)
-        while machine.cache.openFile(inode) != nil { try await Task.sleep(for: .milliseconds(10)) }
+        try await waitUntil {
+            try machine.cache.flush()
+            return machine.cache.openFile(inode) == nil
+        }
         let isAnswered = answered.load(ordering: .relaxed)
         #expect(isAnswered)
     }

@@ -41,6 +41,8 @@ public final class CachedFile: Sendable {
         var base: RemoteObject?
         /// Nil when every byte is local.
         var log: RangeLog?
+        /// Up to where the file was cut, which the range log does not say yet: it has to before the file grows.
+        var unrecordedCut: Int64?
         /// Of bytes that are as in the bucket, or are on the way there.
         var checksums: BlockChecksums
         /// Raised when bytes that the disk damaged are given up.
@@ -159,14 +161,25 @@ extension CachedFile {
             let isRewrite = try beginChange(of: end, &state)
             defer { endChange(of: end, isRewrite, &state) }
             if size < state.durableSize { try journalCut(to: size, &state) }
+            try system("truncating a data file") { () throws(Errno) in try file.truncate(to: size) }
             if size < state.size {
                 state.cuts += 1
-                try record(.limit(size), &state)
+                state.extents.apply(.limit(size))
+                state.unrecordedCut = state.log == nil ? nil : size
+                // If there is no room for it now, there has to be before the file grows.
+                try? recordCut(&state)
             }
-            try system("truncating a data file") { () throws(Errno) in try file.truncate(to: size) }
             state.size = size
             state.modified = time.wall
         }
+    }
+
+    /// The range log is told after the data file was cut: before, a crash in between would leave zeros of the file's old
+    /// size. What is shorter than its object was cut, also if the log does not say so.
+    private func recordCut(_ state: inout State) throws(CacheError) {
+        guard let size = state.unrecordedCut else { return }
+        try record(.limit(size), &state)
+        state.unrecordedCut = nil
     }
 
     /// fallocate(2) on `range`, which must not be empty. What is made zeros never comes from the object any more.
@@ -203,6 +216,7 @@ extension CachedFile {
     private func beginChange(of range: Range<Int64>, _ state: inout State) throws -> Bool {
         if let errno = state.syncError { throw CacheError.system(errno, during: "an earlier sync of the file") }
         if !state.isDirty { try beginDirt(&state) }
+        try recordCut(&state)
         let isRewrite = range.lowerBound < state.size
         state.changed.add(range)
         state.checksums.forget(range)

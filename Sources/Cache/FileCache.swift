@@ -255,6 +255,7 @@ extension FileCache {
     ) throws -> CachedFile {
         var extents = FileExtents.complete
         var log: RangeLog?
+        var unrecordedCut: Int64?
         if inode.local == .partial, let remote = inode.remote {
             extents = FileExtents(baseLimit: remote.size)
             log = try RangeLog.open(
@@ -264,6 +265,7 @@ extension FileCache {
                 extents.apply(all)
                 if log?.isInMemory == true { log?.defer(all) }
             }
+            if size < extents.baseLimit { unrecordedCut = size }
             extents.apply(.limit(size))
         }
         let isUnsynced = isNew || unsettled != nil || log?.wasSynced == false
@@ -272,7 +274,7 @@ extension FileCache {
             state: CachedFile.State(
                 size: size, modified: unsettled?.modified ?? inode.modified,
                 isDirty: inode.pending.contains(.content), lastChange: time.monotonic, extents: extents,
-                base: inode.remote, log: log,
+                base: inode.remote, log: log, unrecordedCut: unrecordedCut,
                 checksums: BlockChecksums(isStored: !inode.pending.contains(.content)),
                 written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
             ))

@@ -1,8 +1,9 @@
-import Cache
 import ObjectStore
 import Platform
 import TestKit
 import Testing
+
+@testable import Cache
 
 @Suite struct FileCacheTests {
     let fixture: CacheFixture
@@ -67,6 +68,34 @@ import Testing
         #expect(again.missing(in: 0..<8) == [0..<3])
         try again.fill("0123456789", at: 0)
         #expect(try again.text() == "012\0\0\0\0\0")
+    }
+
+    /// The process died between the two: the range log does not say that the file was cut, nor does it when that is
+    /// looked at; it has to before the file grows.
+    @Test func aCutThatOnlyTheDataFileTellsOfIsKept() throws {
+        let number = try fixture.makeRemoteFile("a", size: 10)
+        let file = try fixture.cache.acquire(number)
+        try file.write("w", at: 5)
+        try fixture.journal.write { transaction in
+            guard var row = try transaction.inode(number) else { return }
+            row.size = 3
+            try transaction.updateSizeAndTimes(of: row)
+        }
+        try fixture.reopen { directory in
+            try PosixDisk(path: directory.path).open(FileCache.dataName(number), .existing).truncate(to: 3)
+        }
+        for _ in 0..<2 {
+            let again = try fixture.cache.acquire(number)
+            #expect(again.missing(in: 0..<10) == [0..<3] && again.status.size == 3)
+            try fixture.reopen()
+        }
+        let grown = try fixture.cache.acquire(number)
+        try grown.write("W", at: 7)
+        try fixture.reopen()
+        let last = try fixture.cache.acquire(number)
+        #expect(last.missing(in: 0..<10) == [0..<3])
+        try last.fill("0123456789", at: 0)
+        #expect(try last.text() == "012\0\0\0\0W")
     }
 
     @Test func afterAPowerCutOnlySyncedRangesOfAPartialFileCount() throws {

@@ -105,19 +105,22 @@ public final class MetadataLoader: Sendable {
     private func loadMarker(of inode: Inode) async throws -> StoreError? {
         guard inode.kind == .directory, let key = try journal.read({ try $0.key(of: inode) }) else { return nil }
         let info = try await store.headIfPresent(key)
+        let marker = info.map { RemoteObject(key: key, etag: $0.etag, size: $0.size) }
         let metadata = info.map { PosixMetadata(decoding: $0.metadata) }
         listed.learned(metadata, of: inode.number)
-        try journal.write { transaction in
-            guard var current = try transaction.inode(inode.number), current.remote == nil, current.pending.isEmpty,
+        let isSame = try journal.write { transaction in
+            guard var current = try transaction.inode(inode.number), current.pending.isEmpty,
                 try transaction.key(of: current) == key
-            else { return }
-            if let info, let metadata {
-                current.remote = RemoteObject(key: key, etag: info.etag, size: info.size)
-                try metadata.apply(to: &current, target: nil, in: transaction)
-            }
+            else { return true }
+            // A listing may have come upon it meanwhile.
+            guard current.remote == nil || current.remote == marker else { return false }
+            current.remote = marker
+            try metadata?.apply(to: &current, target: nil, in: transaction)
             current.isMetadataKnown = true
             try transaction.update(current)
+            return true
         }
+        if !isSame { throw StoreError(.preconditionFailed, message: "the marker is another version now") }
         return nil
     }
 

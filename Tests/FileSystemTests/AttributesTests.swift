@@ -1,5 +1,4 @@
 import Cache
-import FileSystem
 import ObjectStore
 import Platform
 import TestKit
@@ -8,6 +7,7 @@ import Transfer
 
 import struct SystemPackage.Errno
 
+@testable import FileSystem
 @testable import WorldKit
 
 /// Attributes of files on their way to the bucket, and what a file tells of its object.
@@ -179,6 +179,24 @@ import struct SystemPackage.Errno
         #expect(world.store.text("a") == "content")
         #expect(world.faulty.calls(.copy) == 0)
         #expect(try await world.driver.list("") == ["a"])
+    }
+
+    /// Else the look would end with what is shown of a directory without a marker.
+    @Test func theMarkerOfADirectoryCountsThoughAListingCameUponItMeanwhile() async throws {
+        let world = try World()
+        world.store.set("d/", "", metadata: ["mode": "16832"])
+        world.store.set("d/x", "1")
+        _ = try await world.driver.list("")
+        let number = try #require(try world.journal.read { try $0.inode(at: "d") }).number
+        world.faulty.decide { $0 == .head ? .delay(.seconds(1)) : .none }
+        let driver = world.driver
+        async let status = driver.stat("d")
+        try await waitUntil { world.faulty.calls(.head) == 1 }
+        await withCheckedContinuation { done in world.fileSystem.lister.refresh(number) { _ in done.resume() } }
+        #expect(try world.journal.read { try $0.inode(number) }?.remote?.key.string == "d/")
+        world.time.advance(by: .seconds(1))
+        #expect(try await status.permissions == 0o700)
+        try await world.stop()
     }
 
     @Test(arguments: [FaultyStore.Fault.delay(.seconds(5)), .lostAnswer])

@@ -164,8 +164,7 @@ extension CachedFile {
             try system("truncating a data file") { () throws(Errno) in try file.truncate(to: size) }
             if size < state.size {
                 state.cuts += 1
-                state.extents.apply(.limit(size))
-                state.unrecordedCut = state.log == nil ? nil : size
+                state.unrecordedCut = size
                 // If there is no room for it now, there has to be before the file grows.
                 try? recordCut(&state)
             }

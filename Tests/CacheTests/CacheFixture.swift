@@ -127,6 +127,15 @@ final class CacheFixture {
         return number
     }
 
+    /// All bytes of a file come, and it is closed.
+    @discardableResult
+    func fetch(_ number: InodeNumber, _ text: String) throws -> CachedFile {
+        let file = try cache.acquire(number)
+        try file.fill(text, at: 0)
+        cache.release(file)
+        return file
+    }
+
     func row(_ number: InodeNumber) throws -> Inode? { try journal.read { try $0.inode(number) } }
 }
 

@@ -64,9 +64,7 @@ import Testing
     @Test func aFileThatWasFetchedAndClosedIsOpenUntilTheNextFlush() throws {
         let numbers = try (0..<3).map { try fixture.makeRemoteFile("file\($0)", size: 4) }
         for number in numbers {
-            let file = try fixture.cache.acquire(number)
-            try file.fill("text", at: 0)
-            fixture.cache.release(file)
+            let file = try fixture.fetch(number, "text")
             #expect(fixture.cache.openFile(number) === file)
         }
         let before = fixture.journal.version

@@ -1,4 +1,3 @@
-import Logging
 import Platform
 import Synchronization
 import SystemPackage

@@ -54,11 +54,7 @@ import Testing
 
     @Test func manyAreJournaledByOneFlush() throws {
         let numbers = try (0..<100).map { try fixture.makeRemoteFile("file\($0)", size: 5) }
-        for number in numbers {
-            let file = try fixture.cache.acquire(number)
-            try file.fill("hello", at: 0)
-            fixture.cache.release(file)
-        }
+        for number in numbers { try fixture.fetch(number, "hello") }
         try fixture.cache.flush()
         #expect(try numbers.allSatisfy { try fixture.row($0)?.local == .complete })
         try fixture.reopen()

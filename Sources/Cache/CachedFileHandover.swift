@@ -11,13 +11,19 @@ extension CachedFile {
     /// with their checksums: nobody compares what goes past. And a clean file not to who writes: it would have to be
     /// journaled as changed before anybody changes it.
     func mayBeHandedOver(for access: FileAccess) -> Bool {
-        let isReady = state.withLock { state in
-            guard state.syncError == nil, state.log == nil else { return false }
-            if access.writes || state.isDirty || state.base == nil { return state.isDirty }
-            return isWhollyChecked(&state)
-        }
         // Also what no program can have opened, or has still open from a former process, is found so.
-        return isReady && (try? file.isOpenElsewhere()) == false
+        isReadyForHandover(for: access) && (try? file.isOpenElsewhere()) == false
+    }
+
+    /// Whether who reads the file may go past this object, as far as its bytes tell.
+    public var isReadyForReaders: Bool { isReadyForHandover(for: .reading) }
+
+    private func isReadyForHandover(for access: FileAccess) -> Bool {
+        state.withLock { state in
+            guard state.syncError == nil else { return false }
+            if access.writes || state.isDirty || state.base == nil { return state.isDirty && state.log == nil }
+            return (state.log == nil || state.extents.isComplete) && isWhollyChecked(&state)
+        }
     }
 
     private func isWhollyChecked(_ state: inout State) -> Bool {

@@ -124,6 +124,15 @@ extension FileCache {
         for file in complete { file.forgetLog() }
     }
 
+    /// Has the journal say of a file that all of it was fetched, if only its range log does.
+    func settleFetched(_ file: CachedFile) throws {
+        guard file.hasAllBytes, !file.isComplete else { return }
+        try makeDurable(file)
+        guard file.becameComplete else { return }
+        try journal.write { try markComplete(file.inode, in: $0) }
+        file.forgetLog()
+    }
+
     /// Files that were synced while closed, and have not been opened since.
     private func settleClosed(_ closed: [InodeNumber: FileEnd]) throws {
         guard !closed.isEmpty else { return }

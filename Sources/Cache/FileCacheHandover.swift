@@ -27,6 +27,7 @@ extension FileCache {
     /// A program's handle goes past this process from now on, until ``handBack(_:_:)``. The caller has a reference to the
     /// file. Throws ``CacheError``; then nothing goes past.
     public func handOver(_ file: CachedFile, for access: FileAccess) throws {
+        if access.writes { try settleFetched(file) }
         if try file.handOver(for: access) { writers.add(file.inode) }
     }
 

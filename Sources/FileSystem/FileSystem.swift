@@ -95,6 +95,9 @@ public final class FileSystem: FileSystemOperations {
         }
     }
 
+    /// The kernel's pages of an inode are of no use. To be called under no lock.
+    func forgetPages(of inode: InodeNumber) { kernel.withLock { $0 }?.invalidate(inode) }
+
     /// The kernel asks again after at most a second, so that it is the journal's listing that decides.
     var timeToLive: Duration { min(options.metadataTimeToLive, .seconds(1)) }
 

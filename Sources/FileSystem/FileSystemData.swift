@@ -107,7 +107,7 @@ extension FileSystem {
     public func release(_ handle: HandleNumber) {
         guard let open = table.withLock({ $0.files.removeValue(forKey: handle) }) else { return }
         if paths.wasWritten(sinceSetIDOf: open.file.inode) { try? dropSetID(open.file.inode) }
-        paths.close(open.file, open.mode)
+        if paths.close(open.file, open.mode) { forgetPages(of: open.file.inode) }
         giveBack(open.file, open.mode)
         fetcher.dropReadAhead(of: open.file.inode)
         fetcher.uncached.forget(open.file.inode)

@@ -32,6 +32,9 @@ final class OpenPaths: Sendable {
         let paths = Mutex<[InodeNumber: Path]>([:])
     }
 
+    /// Bytes. Fewer are dropped in no time.
+    private static let manyPages: Int64 = 1 << 20
+
     private let stripes = (0..<64).map { _ in Stripe() }
     private let cache: FileCache
     private let logger: Logger
@@ -45,6 +48,8 @@ final class OpenPaths: Sendable {
     func attach(_ passthrough: (any KernelPassthrough)?) {
         kernel.withLock { $0 = passthrough }
     }
+
+    private var isAvailable: Bool { kernel.withLock { $0 }?.isAvailable ?? false }
 
     private func withPath<Value>(of inode: InodeNumber, _ body: (inout Path) throws -> Value) rethrows -> Value {
         try stripes[Int(inode.rawValue % 64)].paths.withLock { paths in
@@ -84,7 +89,7 @@ final class OpenPaths: Sendable {
     }
 
     private func choose(_ file: CachedFile, _ mode: OpenMode, _ permissions: UInt16) -> BackingNumber? {
-        guard let kernel = kernel.withLock({ $0 }), kernel.isAvailable else { return nil }
+        guard isAvailable, let kernel = kernel.withLock({ $0 }) else { return nil }
         cache.settleMappings(of: file.inode)
         // Where somebody stores into a mapping, only who reads past this process as well sees that.
         let isWanted = file.isHandedOver || mode.mayPass(permissions) && cache.mayHandOver(file, for: mode.access)
@@ -99,13 +104,18 @@ final class OpenPaths: Sendable {
         }
     }
 
-    /// A handle is gone, before its reference to the file is given back.
-    func close(_ file: CachedFile, _ mode: OpenMode) {
+    /// A handle is gone, before its reference to the file is given back. Returns whether the kernel holds many pages of the
+    /// file that nobody will read: who opens it next goes past this process, to the pages of the data file. The kernel would
+    /// drop them while that program waits.
+    func close(_ file: CachedFile, _ mode: OpenMode) -> Bool {
         withPath(of: file.inode) { path in
             path.handles -= 1
-            guard let backing = path.backing else { return }
+            guard let backing = path.backing else {
+                return path.handles == 0 && isAvailable && file.status.size >= Self.manyPages && file.isReadyForReaders
+            }
             if path.handles == 0 { kernel.withLock { $0 }?.unregister(backing) }
             cache.handBack(file, mode.access)
+            return false
         }
     }
 

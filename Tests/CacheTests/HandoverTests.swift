@@ -84,6 +84,23 @@ import Testing
         #expect(!file.mayBeHandedOver(for: .reading) && !file.mayBeHandedOver(for: .writing))
     }
 
+    @Test func aFileThatWasFetchedJustNowMayBeHandedOverAndIsSettledForWhoWrites() throws {
+        let file = try cache.acquire(try fixture.makeRemoteFile("a", size: 4))
+        try file.fill("text", at: 0)
+        #expect(file.mayBeHandedOver(for: .reading) && !file.mayBeHandedOver(for: .writing))
+        try cache.handOver(file, for: .reading)
+        #expect(try fixture.row(file.inode)?.local != .complete)
+        try cache.handOver(file, for: .writing)
+        let row = try #require(try fixture.row(file.inode))
+        #expect(row.local == .complete && row.pending.contains(.content))
+        try write("T", at: 0, into: file.inode)
+        cache.handBack(file, .writing)
+        cache.handBack(file, .reading)
+        cache.release(file)
+        try fixture.reopen()
+        #expect(try cache.acquire(file.inode).text() == "Text")
+    }
+
     @Test func aFileThatSomebodyElseHasOpenIsNotHandedOver() throws {
         let file = try cache.acquire(try fixture.makeFile("a", "text"), forWriting: true)
         let other = try outsider(file.inode)

@@ -47,19 +47,24 @@ import struct SystemPackage.FileDescriptor
         }
     }
 
-    private struct NoKernelCache: KernelCache {
-        func invalidate(_ inode: InodeNumber) {}
+    /// Counts of how many inodes it was to drop the pages.
+    private final class Pages: KernelCache, Sendable {
+        private let dropped = Mutex(0)
+        var count: Int { dropped.withLock { $0 } }
+
+        func invalidate(_ inode: InodeNumber) { dropped.withLock { $0 += 1 } }
         func invalidate(_ name: FileName, in directory: InodeNumber) {}
     }
 
     private let world: World
     private let kernel = Kernel()
+    private let pages = Pages()
     private var driver: FileSystemDriver { world.driver }
 
     init() throws {
         world = try World(
             time: ManualTime(wall: SystemTime().wall), limits: CacheLimits(limit: 1 << 50, reserve: -(1 << 50)))
-        world.fileSystem.attach(NoKernelCache(), passthrough: kernel)
+        world.fileSystem.attach(pages, passthrough: kernel)
     }
 
     private func create(_ name: String, _ mode: OpenMode = .write) throws -> OpenedFile {
@@ -128,10 +133,41 @@ import struct SystemPackage.FileDescriptor
         #expect(first.backing == nil)
         #expect(try await driver.read(first.handle) == "text")
         close(first)
-        try world.cache.flush()
         let second = try await open("a", .read)
         #expect(second.backing != nil)
         close(second)
+        try world.cache.flush()
+        let third = try await open("a", .read)
+        #expect(third.backing != nil)
+        close(third)
+        try await world.stop()
+    }
+
+    @Test func pagesOfALargeFileAreDroppedWhenWhoOpensItNextGoesPast() async throws {
+        world.store.set("a", String(repeating: "text", count: 1 << 20))
+        close(try await open("a", .read))
+        #expect(pages.count == 0)
+        let (first, second) = (try await open("a", .read), try await open("a", .read))
+        #expect(try await driver.read(first.handle, count: 4 << 20).utf8.count == 4 << 20)
+        close(first)
+        #expect(pages.count == 0)
+        close(second)
+        #expect(pages.count == 1)
+        let past = try await open("a", .read)
+        #expect(past.backing != nil)
+        close(past)
+        #expect(pages.count == 1)
+        try await world.stop()
+    }
+
+    @Test func aWriterBesideAReaderOfWhatWasFetchedJustNowGoesPastAsWell() async throws {
+        world.store.set("a", "text")
+        #expect(try await driver.readFile("a") == "text")
+        let (reader, writer) = (try await open("a", .read), try await open("a", .write))
+        #expect(writer.backing != nil && writer.backing == reader.backing)
+        try write("T", at: 0, past: writer)
+        close(writer, reader)
+        #expect(await world.comesTrue { world.store.text("a") == "Text" })
         try await world.stop()
     }
 

@@ -1,6 +1,10 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <link.h>
+#include <malloc.h>
+#include <sys/mman.h>
+
 ssize_t sluice_copy_file_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t count) {
     off64_t source = from_offset, target = to_offset;
     return copy_file_range(from, &source, to, &target, count, 0);
@@ -85,4 +89,21 @@ int sluice_is_open_elsewhere(int descriptor) {
     if (fcntl(descriptor, F_SETLEASE, F_WRLCK) != 0) return errno == EAGAIN ? 1 : -1;
     fcntl(descriptor, F_SETLEASE, F_UNLCK);
     return 0;
+}
+
+// A callback of dl_iterate_phdr(3).
+static int release_code(struct dl_phdr_info *object, size_t size, void *page) {
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(*(uintptr_t *)page - 1);
+        madvise((void *)start, object->dlpi_addr + segment->p_vaddr + segment->p_filesz - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void sluice_release_start_memory(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dl_iterate_phdr(release_code, &page);
+    malloc_trim(0);
 }

@@ -172,6 +172,7 @@ struct Daemon: Sendable {
             logger.notice("ending", metadata: ["reason": "the command that started this mount was interrupted"])
             session.stop()
         }
+        sluice_release_start_memory()
         let end = await withCheckedContinuation { done in
             Thread.detachNewThread { done.resume(returning: session.join()) }
         }

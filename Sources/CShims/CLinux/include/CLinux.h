@@ -88,6 +88,10 @@ int sluice_duplicate(int descriptor, int place);
 // cannot be told. Asks for a write lease (fcntl(2), F_SETLEASE), which the kernel gives to who has a file for himself.
 int sluice_is_open_elsewhere(int descriptor);
 
+// Gives back what only the start of the program needed: pages of code and constants, which come back from the kernel's cache
+// of the files when they are used again, and free pages of the heap.
+void sluice_release_start_memory(void);
+
 // Names the calling thread; at most 15 bytes.
 void sluice_name_thread(const char *name);
 

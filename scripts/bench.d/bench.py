@@ -4,7 +4,7 @@ import os
 import statistics
 from dataclasses import dataclass, field
 
-from drivers import Disk, Sluice
+from drivers import Disk, Sluice, SluiceRequests
 from objects import MIB
 
 
@@ -56,6 +56,7 @@ class Bench:
         self.size = 64 * MIB if is_quick else 1 << 30
         self.disk = Disk(directory, weed)
         self.sluice = Sluice(directory, weed)
+        self.requests = SluiceRequests(directory, weed)
         self.peers = [kind(directory, weed) for kind in peers]
         self.groups = []
 
@@ -87,10 +88,11 @@ class Bench:
         self.groups[-1].rows += rows.values()
         return rows
 
-    def at_least(self, row, share):
+    def at_least(self, row, share, subject=Sluice.name):
         """Sluice is to be `share` times as good as the first subject."""
-        text = f"{row.what}: {row.ratio():.2f} of {row.base}, at least {share:.2f}"
-        self.groups[-1].targets.append((text, row.ratio() >= share))
+        whose = "" if subject == Sluice.name else f"; {subject}"
+        text = f"{row.what}{whose}: {row.ratio(subject):.2f} of {row.base}, at least {share:.2f}"
+        self.groups[-1].targets.append((text, row.ratio(subject) >= share))
 
     def at_most(self, row, bound):
         text = f"{row.what}: {row.median():,.1f}, at most {bound:,.1f}"

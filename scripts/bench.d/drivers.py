@@ -89,12 +89,20 @@ class Disk(Driver):
 
 class Sluice(Driver):
     name = "sluice"
+    options = []
 
     @contextmanager
     def running(self, place, path, bucket, endpoint, holds):
-        options = ["-o", f"upload_delay={'1h' if holds else '1s'}"]
+        options = ["-o", f"upload_delay={'1h' if holds else '1s'}", *self.options]
         with Mount(S3Source(bucket, endpoint), path, place / "state", options) as mount:
             yield mount.pid
+
+
+class SluiceRequests(Sluice):
+    """As where the kernel has no passthrough, or the daemon no right to it."""
+
+    name = "sluice-requests"
+    options = ["-o", "passthrough=false"]
 
 
 class S3fs(Driver):

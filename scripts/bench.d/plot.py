@@ -4,7 +4,10 @@ import math
 from xml.sax.saxutils import escape
 
 WIDTH, TEXT, LINE, TOP = 960, 470, 20, 50
-COLORS = {"sluice": "#c62828", "s3fs": "#1565c0", "rclone": "#2e7d32", "juicefs": "#ef6c00", "disk": "#757575"}
+COLORS = {
+    "sluice": "#c62828", "sluice-requests": "#ef9a9a", "s3fs": "#1565c0", "rclone": "#2e7d32", "juicefs": "#ef6c00",
+    "disk": "#757575",
+}
 OTHER_COLOR = "#6a1b9a"
 TICKS = [0.001, 0.01, 0.1, 0.3, 1, 3, 10]
 

@@ -150,7 +150,8 @@ def summary(frames, messages, syncs):
 def growing(bench):
     """What the daemon needs for what is uploaded while it grows."""
     name, speed, resets = FAST_LINK
-    arrival = f"in the bucket after the close of {bench.size >> 20:,} MiB at 60 MB/s, s{name}"
+    size = 4 * bench.size
+    arrival = f"in the bucket after the close of {size >> 20:,} MiB at 60 MB/s, s{name}"
     cpu = f"CPU for each GiB written and uploaded, s{name}"
     memory = f"most memory meanwhile, MB{name}"
 
@@ -159,14 +160,14 @@ def growing(bench):
             bucket = S3Bucket(bench.weed.endpoint, "bench-growing")
             with bench.sluice.mounted(bucket.name, endpoint) as mount:
                 before = mount.cpu_seconds()
-                write_blocks(mount.path / "run.bag.active", bench.size, bytes_per_second=GROWING_RATE)
+                write_blocks(mount.path / "run.bag.active", size, bytes_per_second=GROWING_RATE)
                 (mount.path / "run.bag.active").rename(mount.path / "run.bag")
                 closed = time.monotonic()
                 while "run.bag" not in bucket.keys():
                     time.sleep(0.02)
                 return {
                     arrival: time.monotonic() - closed,
-                    cpu: (mount.cpu_seconds() - before) * (1 << 30) / bench.size,
+                    cpu: (mount.cpu_seconds() - before) * (1 << 30) / size,
                     memory: mount.memory_mb("VmHWM"),
                 }
 

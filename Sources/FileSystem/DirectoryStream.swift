@@ -32,19 +32,23 @@ final class DirectoryStream: ListingFollower {
         case end
     }
 
-    /// What was last taken from the journal: most of it is read at once.
+    /// What was last taken from the journal: most of it is read soon.
     fileprivate struct Page {
         /// Of the first name.
         var index: Int
         var names: [Dentry]
         /// ``Journal/version`` then.
         var version: UInt64
+
+        var end: Int { index + names.count }
     }
 
     fileprivate struct State {
         var names = DirectoryNames()
         var page = Page(index: 0, names: [], version: 0)
         var cursor = Cursor.after(nil)
+        /// Of the name that was asked for last.
+        var reached = 0
         /// A listing that adds names is under way.
         var isFollowing: Bool
         /// Why the listing ended before its end.
@@ -83,6 +87,7 @@ final class DirectoryStream: ListingFollower {
     /// At the end of what is known, the failure that kept more from coming is thrown. `version`: that of the journal now.
     func place(_ index: Int, at version: UInt64) throws(StoreError) -> Place {
         let (place, failure) = state.withLock { state -> (Place, StoreError?) in
+            state.reached = index
             if let recent = state.page[index] {
                 let isCurrent = state.page.version == version && recent.inode.aliasOf == nil
                 return (.entry(DirectoryNames.Entry(recent), row: isCurrent ? recent.inode : nil), nil)
@@ -95,14 +100,22 @@ final class DirectoryStream: ListingFollower {
         return place
     }
 
+    /// Whether so few names are left of what was taken that the next should be.
+    var isRunningOut: Bool {
+        state.withLock { state in
+            guard case .after(_?) = state.cursor else { return false }
+            return state.page.end - state.reached < Self.pageLength / 2
+        }
+    }
+
     /// Takes the next names from the journal, inside of a transaction.
     func take(in transaction: JournalTransaction, at version: UInt64) throws {
         guard case .after(let name) = state.withLock({ $0.cursor }) else { return }
-        let page = try transaction.children(of: directory, after: name, limit: Self.pageLength)
+        let found = try transaction.children(of: directory, after: name, limit: Self.pageLength)
         state.withLock { state in
-            state.page = Page(index: state.names.count, names: page.elements, version: version)
-            for dentry in page.elements { state.names.append(DirectoryNames.Entry(dentry)) }
-            state.cursor = page.next.map { .after($0) } ?? .end
+            state.page = state.page(with: found.elements, at: version)
+            for dentry in found.elements { state.names.append(DirectoryNames.Entry(dentry)) }
+            state.cursor = found.next.map { .after($0) } ?? .end
         }
     }
 
@@ -146,7 +159,7 @@ final class DirectoryStream: ListingFollower {
 
 extension DirectoryStream.Page {
     fileprivate subscript(index: Int) -> Dentry? {
-        index >= self.index && index < self.index + names.count ? names[index - self.index] : nil
+        index >= self.index && index < end ? names[index - self.index] : nil
     }
 }
 
@@ -154,6 +167,15 @@ extension DirectoryStream.State {
     fileprivate func isAwaited(_ index: Int) -> Bool {
         guard isFollowing, index >= names.count, case .end = cursor else { return false }
         return true
+    }
+
+    /// What was taken at the same version and not read yet, and what comes behind it now.
+    fileprivate func page(with found: [Dentry], at version: UInt64) -> DirectoryStream.Page {
+        guard page.version == version, page.end == names.count, page.index..<page.end ~= reached else {
+            return DirectoryStream.Page(index: names.count, names: found, version: version)
+        }
+        let unread = page.names[(reached - page.index)...]
+        return DirectoryStream.Page(index: reached, names: unread + found, version: version)
     }
 
     /// Those who need not wait any longer.

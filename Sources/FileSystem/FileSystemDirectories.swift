@@ -139,6 +139,12 @@ extension FileSystem {
         }
     }
 
+    public func readAhead(inDirectory handle: HandleNumber) {
+        guard let stream = try? stream(handle), stream.isRunningOut else { return }
+        // Who reads on meets the failure.
+        try? read { try stream.take(in: $0, at: journal.version) }
+    }
+
     /// Of what is at an offset, behind `.` and `..`.
     private static func index(of offset: Int64) -> Int { Int(offset - 2) }
 

@@ -272,6 +272,8 @@ public protocol FileSystemOperations: Sendable {
     func readDirectory(
         _ handle: HandleNumber, offset: Int64, withAttributes: Bool, emit: (DirectoryEntry) -> Bool
     ) throws(Errno)
+    /// Prepares what is likely to be read next, while who reads is busy with what it was given.
+    func readAhead(inDirectory handle: HandleNumber)
     func synchronizeDirectory(_ handle: HandleNumber) throws(Errno)
     func releaseDirectory(_ handle: HandleNumber)
 

@@ -77,6 +77,7 @@ extension FuseSession {
         if !reply.bytes(page.filled) {
             for inode in page.references { operations.forget(inode, count: 1) }
         }
+        operations.readAhead(inDirectory: asked.handle)
     }
 
     func synchronizeDirectory(_ request: KernelRequest, _ information: UnsafeMutablePointer<fuse_file_info>?) {

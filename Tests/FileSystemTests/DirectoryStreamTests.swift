@@ -127,6 +127,46 @@ import Testing
         }
     }
 
+    @Test func namesAreTakenAheadWithTheirRowsWhenFewAreLeft() async throws {
+        fill(3000)
+        _ = try await driver.list("")
+        let journal = world.journal
+        let stream = DirectoryStream(directory: .root, isFollowing: false)
+        func take() throws { try journal.read { try stream.take(in: $0, at: journal.version) } }
+        func row(_ index: Int) throws -> Cache.Inode? {
+            guard case .entry(_, let row) = try stream.place(index, at: journal.version) else { return nil }
+            return row
+        }
+        #expect(!stream.isRunningOut)
+        try take()
+        #expect(try row(500) != nil && !stream.isRunningOut)
+        #expect(try row(600) != nil && stream.isRunningOut)
+        try take()
+        for index in [600, 1023, 1024, 2047] { #expect(try row(index) != nil) }
+        #expect(stream.isRunningOut)
+        // Rows of then are not those of now.
+        try await driver.unlink(names(2050..<2051)[0])
+        #expect(try row(2047) == nil)
+        try take()
+        #expect(try row(2048) != nil && !stream.isRunningOut)
+    }
+
+    @Test func whoReadsAheadMeetsEachNameOnce() async throws {
+        fill(3000)
+        _ = try await driver.list("")
+        let handle = try await open()
+        var offset: Int64 = 0
+        var found: [String] = []
+        while true {
+            let more = try read(handle, &offset, limit: 100)
+            if more.isEmpty { break }
+            found += more
+            driver.fileSystem.readAhead(inDirectory: handle)
+        }
+        #expect(found == names(0..<3000))
+        driver.fileSystem.releaseDirectory(handle)
+    }
+
     @Test func namesArePackedAndComeOutAsTheyWere() throws {
         var names = DirectoryNames()
         var random = SeededRandom(seed: 1)

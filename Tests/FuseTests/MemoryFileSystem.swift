@@ -468,6 +468,8 @@ final class MemoryFileSystem: FileSystemOperations, Sendable {
         return nil
     }
 
+    func readAhead(inDirectory handle: HandleNumber) {}
+
     func readDirectory(
         _ handle: HandleNumber,
         offset: Int64,

@@ -54,10 +54,18 @@ import Testing
             found += try read(handle, &offset)
         }
         #expect(found == names(0..<2000))
-        let isReady = Mutex(false)
-        let pending = driver.fileSystem.awaitEntries(handle, offset: offset) { _ in isReady.withLock { $0 = true } }
-        #expect(pending != nil && !isReady.withLock { $0 })
-        #expect(await world.comesTrue { isReady.withLock { $0 } })
+        let answer = Mutex<Result<Void, Errno>?>(nil)
+        let pending = driver.fileSystem.awaitEntries(handle, offset: offset) { result in
+            answer.withLock { $0 = result }
+        }
+        #expect(pending != nil && answer.withLock { $0 == nil })
+        // In small steps: a reader waits for no more than ten seconds of silence.
+        #expect(
+            await eventually {
+                world.time.advance(by: .milliseconds(10))
+                return answer.withLock { $0 != nil }
+            })
+        #expect(throws: Never.self) { try answer.withLock { $0 }?.get() }
         #expect(try read(handle, &offset) == names(2000..<2500))
         try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
         #expect(try read(handle, &offset).isEmpty)

@@ -39,7 +39,7 @@ public final class FileSystem: FileSystemOperations {
         var files: [HandleNumber: OpenFile] = [:]
         var directories: [HandleNumber: DirectoryStream] = [:]
         /// References of the kernel.
-        var references: [InodeNumber: UInt64] = [:]
+        var references = ReferenceCounts()
         /// Inodes without a name that the kernel still refers to.
         var unlinked: Set<InodeNumber> = []
 
@@ -214,16 +214,14 @@ extension FileSystem {
 
     /// An answer that gives the kernel a reference.
     func entry(_ inode: Inode) -> Entry {
-        table.withLock { $0.references[inode.number, default: 0] += 1 }
+        table.withLock { $0.references[inode.number] += 1 }
         return Entry(attributes: shown(settledSetID(inode)), timeToLive: timeToLive)
     }
 
     public func forget(_ inode: InodeNumber, count: UInt64) {
         let (isKnown, isGone) = table.withLock { table in
-            let left = (table.references[inode] ?? 0) - min(count, table.references[inode] ?? 0)
-            table.references[inode] = left == 0 ? nil : left
-            // A dictionary does not become smaller by itself.
-            if table.references.isEmpty { table.references = [:] }
+            let left = table.references[inode] - min(count, table.references[inode])
+            table.references[inode] = left
             return (left > 0, left == 0 && table.unlinked.remove(inode) != nil)
         }
         if !isKnown { paths.forget(inode) }
@@ -233,7 +231,7 @@ extension FileSystem {
     /// After the transaction that took the last name of an inode away: its row and data go when nobody refers to it.
     func lostLastName(_ inode: InodeNumber) {
         let isGone = table.withLock { table in
-            guard table.references[inode] != nil else { return true }
+            guard table.references[inode] > 0 else { return true }
             table.unlinked.insert(inode)
             return false
         }

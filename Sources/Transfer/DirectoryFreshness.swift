@@ -16,6 +16,16 @@ struct DirectoryFreshness: Equatable, Sendable {
     private var isMerging = false
     private var pages = 0
 
+    init() {}
+
+    /// What is left to remember of most listings.
+    init(listedAt time: Duration) { age.succeeded(at: time) }
+
+    /// When the directory was last listed, if there is nothing else to remember.
+    var listedAt: Duration? {
+        age.answeredAt.flatMap { self == DirectoryFreshness(listedAt: $0) ? $0 : nil }
+    }
+
     var isUnderWay: Bool { age.begunAt != nil }
 
     /// When the store was last heard of in the listing under way; nil if there is none.

@@ -24,7 +24,7 @@ public final class Lister: Sendable {
     let walks = Mutex(WalkAhead())
 
     private struct State {
-        var directories: [InodeNumber: DirectoryFreshness] = [:]
+        var ages = DirectoryAges()
         var underWay: [InodeNumber: Listing] = [:]
         /// Of the directories that have any: keys that no path can name, as was told.
         var unnameable: [InodeNumber: Int] = [:]
@@ -42,8 +42,6 @@ public final class Lister: Sendable {
         }
     }
 
-    /// Directories whose freshness is remembered; more, and all that are not being listed are taken for stale.
-    private static let memoryLimit = 100_000
     /// Beyond so many listings under way none begins that nobody waits for: the next question will begin it.
     private static let backgroundLimit = 32
     /// What is listed ahead is given up behind so many pages if there are more and nobody has come to wait for them.
@@ -77,8 +75,7 @@ public final class Lister: Sendable {
     public func consult(_ directory: InodeNumber, patience: Duration) -> Duration? {
         let now = time.monotonic
         let answer = state.withLock { state -> AnswerAge.Advice in
-            let freshness = state.directories[directory] ?? DirectoryFreshness()
-            let answer = freshness.ask(at: now, timeToLive: timeToLive, patience: patience)
+            let answer = state.ages[directory].ask(at: now, timeToLive: timeToLive, patience: patience)
             return answer == .knownAndAsk && state.underWay.count >= Self.backgroundLimit ? .known : answer
         }
         switch answer {
@@ -93,16 +90,14 @@ public final class Lister: Sendable {
     /// How long what is known of a directory stays fresh; zero if it is not.
     public func remainingFreshness(of directory: InodeNumber) -> Duration {
         let now = time.monotonic
-        return state.withLock { state in
-            state.directories[directory]?.remaining(at: now, timeToLive: timeToLive) ?? .zero
-        }
+        return state.withLock { $0.ages[directory].remaining(at: now, timeToLive: timeToLive) }
     }
 
     /// When the store was last heard of in the listing of a directory that is under way, by the monotonic clock; nil if
     /// there is none.
     public func lastProgress(of directory: InodeNumber) -> Duration? {
         let now = time.monotonic
-        return state.withLock { $0.directories[directory]?.lastProgress(at: now) }
+        return state.withLock { $0.ages[directory].lastProgress(at: now) }
     }
 
     /// A directory that was made here has no names in the bucket but those made here.
@@ -152,19 +147,14 @@ public final class Lister: Sendable {
         state.withLock { state in
             guard state.underWay[directory]?.completions.isEmpty == true else { return false }
             state.underWay[directory] = nil
-            state.directories[directory] = nil
+            state.ages[directory] = DirectoryFreshness()
             return true
         }
     }
 
     private func note(_ directory: InodeNumber, _ event: (inout DirectoryFreshness, _ now: Duration) -> Void) {
         let now = time.monotonic
-        state.withLock { state in
-            if state.directories.count >= Self.memoryLimit {
-                state.directories = state.directories.filter { $0.value.isUnderWay }
-            }
-            event(&state.directories[directory, default: DirectoryFreshness()], now)
-        }
+        state.withLock { event(&$0.ages[directory], now) }
     }
 
     /// Lists every directory at or below `top` that was never listed.

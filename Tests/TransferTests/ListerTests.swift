@@ -49,6 +49,11 @@ import Testing
             isOpenForWriting: isOpenForWriting, onChange: onChange)
     }
 
+    @Test func moreThanAHundredThousandDirectoriesStayFresh() {
+        for number in 2...110_000 as ClosedRange<UInt64> { lister.markFresh(InodeNumber(rawValue: number)) }
+        #expect(lister.remainingFreshness(of: InodeNumber(rawValue: 2)) == .seconds(5))
+    }
+
     @Test func objectsBecomeFilesAndPrefixesDirectories() async throws {
         store.set(ObjectKey("b.txt"), [1, 2, 3])
         store.set(ObjectKey("a/x"), [])

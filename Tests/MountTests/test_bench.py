@@ -5,7 +5,9 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+from botocore.exceptions import ClientError
 
+from harness import servers
 from harness.mount import REPOSITORY
 from harness.proxy import Proxy
 
@@ -18,7 +20,8 @@ def bench(tmp_path, monkeypatch):
     bench = Bench(tmp_path, SimpleNamespace(endpoint=""), [], rounds=3, is_quick=True)
     bench.begin("group", "What was done.")
     yield bench
-    for name in ("bench", "drivers", "mounted", "objects", "plain_client", "plot", "programs", "report"):
+    computed = ("computed_bucket", "computed_objects")
+    for name in (*computed, "bench", "drivers", "mounted", "objects", "plain_client", "plot", "programs", "report"):
         sys.modules.pop(name, None)
 
 
@@ -84,3 +87,35 @@ def test_a_plain_client_lists_page_by_page_and_a_proxy_counts_that(bench, s3_buc
         assert client.get(client.url("top/a b")) == b"data"
         assert keys == [2, 1] and proxy.requests == {"PUT": 4, "LIST": 2, "GET": 1}
     assert len(s3_bucket.all_keys()) == 4
+
+
+def test_a_computed_bucket_is_listed_and_read_as_a_stored_one(bench):
+    from computed_bucket import ComputedBucket
+    from computed_objects import content
+
+    with ComputedBucket(3, 11) as bucket:
+        client = servers.client(bucket.endpoint)
+
+        def pages(**options):
+            found = list(client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, **options))
+            names = [item["Key"] for page in found for item in page.get("Contents", [])]
+            names += [item["Prefix"] for page in found for item in page.get("CommonPrefixes", [])]
+            return len(found), names
+
+        keys = [f"top/{directory}/{file:02}.bin" for directory in range(3) for file in range(11)]
+        assert list(bucket.keys) == keys and bucket.directories == 3
+        assert pages() == (1, keys)
+        assert pages(Prefix="top/1/", Delimiter="/", PaginationConfig={"PageSize": 5}) == (3, keys[11:22])
+        assert pages(Prefix="top/", Delimiter="/", PaginationConfig={"PageSize": 2}) == (2, ["top/0/", "top/1/", "top/2/"])
+        assert pages(Prefix="top/1/0", StartAfter="top/1/07.bin") == (1, keys[19:21])
+        assert pages(Prefix="top/1/1") == (1, keys[21:22]) and pages(Prefix="other/") == (1, [])
+        assert bucket.counts().requests == {"LIST": 9} and bucket.counts().most_listings == 1
+
+        assert client.head_object(Bucket=bucket.name, Key=keys[12])["ContentLength"] == len(content(12)) == 4096
+        assert client.get_object(Bucket=bucket.name, Key=keys[12])["Body"].read() == content(12) != content(13)
+        part = client.get_object(Bucket=bucket.name, Key=keys[12], Range="bytes=15-31")
+        assert part["Body"].read() == content(12)[15:32] and part["ContentRange"] == "bytes 15-31/4096"
+        with pytest.raises(ClientError):
+            client.head_object(Bucket=bucket.name, Key="top/1/11.bin")
+        with pytest.raises(ClientError):
+            client.put_object(Bucket=bucket.name, Key=keys[0], Body=b"data")

@@ -14,6 +14,7 @@ import idle  # noqa: E402
 import listing  # noqa: E402
 import machine  # noqa: E402
 import metadata  # noqa: E402
+import million  # noqa: E402
 import reads  # noqa: E402
 import recorder  # noqa: E402
 import report  # noqa: E402
@@ -23,7 +24,7 @@ from drivers import PEERS  # noqa: E402
 from harness import servers  # noqa: E402
 
 # Each has measure(bench); what its first lines say goes into the document.
-GROUPS = {module.__name__: module for module in (writes, reads, metadata, listing, recorder, changes, durability, idle)}
+GROUPS = {module.__name__: module for module in (writes, reads, metadata, listing, million, recorder, changes, durability, idle)}
 
 
 def main():

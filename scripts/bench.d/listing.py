@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from harness.proxy import Proxy
 from harness.stores import S3Bucket
-from objects import BLOCK
+from objects import BLOCK, FILE_SIZE
 from plain_client import CONNECTIONS, PlainClient
 from programs import Program
 from reads import PLACES
@@ -21,8 +21,6 @@ from reads import PLACES
 FILES = 100_000
 PEER_FILES = 10_000
 DIRECTORIES, FILES_EACH = 1_000, 20
-# One byte less could be the target of a symbolic link, which no listing tells from a file.
-SIZE = 4 << 10
 MEMORY_LIMIT_MB = 150
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
@@ -55,15 +53,19 @@ class Objects:
         self.bucket = S3Bucket(bench.weed.endpoint, f"bench-listing-{name}")
         self.client = PlainClient(bench.weed.endpoint, self.bucket.name)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(lambda key: self.client.put(key, BLOCK[:SIZE]), keys))
+            list(pool.map(lambda key: self.client.put(key, BLOCK[:FILE_SIZE]), keys))
 
     def list(self, client, **options):
-        """Seconds of all pages."""
-        start = time.monotonic()
-        found = sum(page.count(b"<Key>") for page in client.pages("top/", **options))
-        seconds = time.monotonic() - start
-        assert found == self.count, f"{found} keys of {self.count}"
-        return seconds
+        return list_pages(client, self.count, **options)
+
+
+def list_pages(client, count, **options):
+    """Seconds of all pages, which must have so many keys."""
+    start = time.monotonic()
+    found = sum(page.count(b"<Key>") for page in client.pages("top/", **options))
+    seconds = time.monotonic() - start
+    assert found == count, f"{found} keys of {count}"
+    return seconds
 
 
 def flat_objects(bench, name, count):
@@ -75,7 +77,7 @@ def flat(bench, walk):
     objects = flat_objects(bench, "flat", count)
     disk = bench.directory / "listing"
     disk.mkdir()
-    Program(bench.directory, "metadata")("create", disk, count, SIZE)
+    Program(bench.directory, "metadata")("create", disk, count, FILE_SIZE)
     what = f"{count:,} files in a directory"
     cold, first = f"{what}, cold, s", f"{what}, first name, cold, s"
     warm, dropped = f"{what}, warm, s", f"{what}, warm, the kernel has no names, s"

@@ -5,6 +5,8 @@ import time
 
 MIB = 1 << 20
 BLOCK = os.urandom(MIB)
+# Of a small file. One byte less could be the target of a symbolic link, which no listing tells from a file.
+FILE_SIZE = 4 << 10
 
 
 class RandomFile:

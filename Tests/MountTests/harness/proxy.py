@@ -134,7 +134,7 @@ class Proxy:
         with self.lock:
             self.sent_bytes += len(block)
             if request := REQUEST.match(block):
-                self.requests[_kind(request)] += 1
+                self.requests[kind(request[1].decode(), request[2].decode("latin-1"))] += 1
         if self.bytes_per_second:
             time.sleep(len(block) / self.bytes_per_second)
         if self.cut_after is not None and sent > self.cut_after:
@@ -155,10 +155,11 @@ class Proxy:
         return block.replace(*self.corrupts) if self.corrupts else block
 
 
-def _kind(request):
-    if b"list-type=2" not in request[2]:
-        return request[1].decode()
-    return "LIST 1" if b"max-keys=1&" in request[2] else "LIST"
+def kind(method, target):
+    """Of a request, by the names that are counted."""
+    if "list-type=2" not in target:
+        return method
+    return "LIST 1" if "max-keys=1&" in target else "LIST"
 
 
 def _whole_request(client, data):

@@ -1,11 +1,13 @@
 """What is only in the bucket, and the same once more when it is local.
 
 Cold reads are beside a plain HTTP client (Python, connections that stay, ranges in parallel), on this machine and over
-links; warm reads are beside the plain disk. The server's disk cache is warm for all; each driver starts with an empty cache
-and with the directory listed. What is read over a link is less, so that it takes seconds. JuiceFS reads its own copy of the
-data, and has the names in a database on this machine."""
+links; warm reads, a second after the cold ones, are beside the plain disk. The server's disk cache is warm for all; each
+driver starts with an empty cache and with the directory listed. What is read over a link is less, so that it takes seconds.
+JuiceFS reads its own copy of the data, and has the names in a database on this machine. Without passthrough, warm reads are
+served from the kernel's own pages of the mount, without a request: 4 KiB each, where the disk has larger ones."""
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -22,6 +24,7 @@ RANDOM_SIZE = 4 * KIB
 FIRST_READ = 4 * KIB
 MEMORY_LIMIT_MB = 150
 CPU_LIMIT_S = 1.5
+BEFORE_WARM_S = 1
 
 
 class Place:
@@ -115,6 +118,7 @@ class Workloads:
                         values[cpu] = (mount.cpu_seconds() - before) * GIB / self.size
                         values[memory] = mount.memory_mb("VmHWM")
                     if not self.place.link:
+                        time.sleep(BEFORE_WARM_S)
                         values[warm] = action(path)
                     return values
 

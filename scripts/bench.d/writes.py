@@ -2,11 +2,14 @@
 
 A file of 1 GiB is written in blocks of 1 MiB while nothing is uploaded, since uploads would take the two cores and the disk
 from what is measured. s3fs cannot hold them back; it writes a twentieth of the bytes, JuiceFS a quarter, counted up to the
-whole. JuiceFS writes back, as Sluice and rclone do. Then the same beside the upload of another file."""
+whole. JuiceFS writes back, as Sluice and rclone do. Then the same while a file of the same size is uploaded, beside the plain
+disk on which such a file is synced meanwhile, as a mount does it every other second."""
 
 import itertools
+import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.mount import sluice
 from harness.stores import S3Bucket
@@ -43,20 +46,32 @@ def writer(bench, driver, what, sync):
 def beside_upload(bench):
     """The server takes the other file on the same cores and the same disk."""
     what = f"write {bench.size // MIB:,} MiB to close while another file is uploaded, s"
-
     numbers = itertools.count()
 
-    def measure():
+    def beside(mount, act):
+        """Seconds of the file that is written when the other has been there for a while."""
+        write_blocks(mount / "other.bin", UPLOAD_SIZE)
+        time.sleep(UPLOAD_DELAY_S + 0.5)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(act)
+            return {what: write_blocks(mount / "large.bin", bench.size)}
+
+    def of_synced_disk():
+        with bench.disk.mounted() as mount, open(mount.path / "other.bin", "wb") as other:
+            values = beside(mount.path, lambda: os.fdatasync(other))
+            (mount.path / "large.bin").unlink()
+            return values
+
+    def of_sluice():
         bucket = S3Bucket(bench.weed.endpoint, f"bench-beside-upload-{next(numbers)}")
         with bench.sluice.mounted(bucket.name) as mount:
-            write_blocks(mount.path / "other.bin", UPLOAD_SIZE)
-            time.sleep(UPLOAD_DELAY_S + 0.5)
-            seconds = write_blocks(mount.path / "large.bin", bench.size)
+            values = beside(mount.path, lambda: None)
             assert not bucket.keys(), "the upload was over before the file was written"
-            return {what: seconds}
+            return values
 
     disk = (bench.disk.name, writer(bench, bench.disk, what, sync=False))
-    bench.at_least(bench.compare([disk, (bench.sluice.name, measure)])[what], 0.5)
+    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)])
+    bench.at_least(rows[what], 0.5)
 
 
 def both_ways(bench):

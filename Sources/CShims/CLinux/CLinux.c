@@ -102,6 +102,8 @@ static int release_code(struct dl_phdr_info *object, size_t size, void *page) {
     return 0;
 }
 
+void sluice_keep_large_memory_apart(void) { mallopt(M_MMAP_THRESHOLD, 128 << 10); }
+
 void sluice_release_start_memory(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     dl_iterate_phdr(release_code, &page);

@@ -145,6 +145,7 @@ struct Daemon: Sendable {
         _ engine: Engine, at mountPoint: String, _ options: MountOptions, _ statePath: String, _ warnings: [String],
         _ termination: Termination, _ logger: Logger
     ) async throws {
+        sluice_keep_large_memory_apart()
         // What may fail for want of rights or space comes before the mount.
         let log = Launcher.isDaemon(environment) ? try DaemonLog(in: statePath) : nil
         let kernelCache = FuseKernelCache(logger: logger)

@@ -88,6 +88,10 @@ int sluice_duplicate(int descriptor, int place);
 // cannot be told. Asks for a write lease (fcntl(2), F_SETLEASE), which the kernel gives to who has a file for himself.
 int sluice_is_open_elsewhere(int descriptor);
 
+// Memory from 128 KiB on is the kernel's again as soon as it is free (mallopt(3)). By itself the C library would raise that
+// limit with use, and then small pieces that stay settle in the gaps of large ones, so that those need new room each time.
+void sluice_keep_large_memory_apart(void);
+
 // Gives back what only the start of the program needed: pages of code and constants, which come back from the kernel's cache
 // of the files when they are used again, and free pages of the heap.
 void sluice_release_start_memory(void);

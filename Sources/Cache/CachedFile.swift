@@ -41,6 +41,8 @@ public final class CachedFile: Sendable {
         var base: RemoteObject?
         /// Nil when every byte is local.
         var log: RangeLog?
+        /// Whether every byte is local, though a crash may lose those that were fetched.
+        var hasAllBytes: Bool { log == nil || extents.isComplete }
         /// Up to where the file was cut, which the range log does not say yet: it has to before the file grows.
         var unrecordedCut: Int64?
         /// Of bytes that are as in the bucket, or are on the way there.
@@ -332,7 +334,7 @@ extension CachedFile {
     public var isComplete: Bool { state.withLock { $0.log == nil } }
 
     /// Whether every byte is local, though a crash may lose those that were fetched.
-    public var hasAllBytes: Bool { state.withLock { $0.log == nil || $0.extents.isComplete } }
+    public var hasAllBytes: Bool { state.withLock { $0.hasAllBytes } }
 
     /// Ranges that must be fetched before `range` can be read, ascending.
     public func missing(in range: Range<Int64>) -> [Range<Int64>] {

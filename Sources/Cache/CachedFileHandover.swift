@@ -22,7 +22,7 @@ extension CachedFile {
         state.withLock { state in
             guard state.syncError == nil else { return false }
             if access.writes || state.isDirty || state.base == nil { return state.isDirty && state.log == nil }
-            return (state.log == nil || state.extents.isComplete) && isWhollyChecked(&state)
+            return state.hasAllBytes && isWhollyChecked(&state)
         }
     }
 

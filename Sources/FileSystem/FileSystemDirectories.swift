@@ -142,7 +142,7 @@ extension FileSystem {
     public func readAhead(inDirectory handle: HandleNumber) {
         guard let stream = try? stream(handle), stream.isRunningOut else { return }
         // Who reads on meets the failure.
-        try? read { try stream.take(in: $0, at: journal.version) }
+        try? takeNames(into: stream)
     }
 
     /// Of what is at an offset, behind `.` and `..`.
@@ -154,8 +154,12 @@ extension FileSystem {
             let place: DirectoryStream.Place
             do { place = try stream.place(index, at: journal.version) } catch { throw failure(error) }
             guard case .unknown = place else { return place }
-            try read { try stream.take(in: $0, at: journal.version) }
+            try takeNames(into: stream)
         }
+    }
+
+    private func takeNames(into stream: DirectoryStream) throws(Errno) {
+        try read { try stream.take(in: $0, at: journal.version) }
     }
 
     /// What others did since the directory was opened comes with the listing that this may begin.

@@ -49,7 +49,10 @@ final class OpenPaths: Sendable {
         kernel.withLock { $0 = passthrough }
     }
 
-    private var isAvailable: Bool { kernel.withLock { $0 }?.isAvailable ?? false }
+    /// Nil where nothing can be registered anyway.
+    private var availableKernel: (any KernelPassthrough)? {
+        kernel.withLock { $0 }.flatMap { $0.isAvailable ? $0 : nil }
+    }
 
     private func withPath<Value>(of inode: InodeNumber, _ body: (inout Path) throws -> Value) rethrows -> Value {
         try stripes[Int(inode.rawValue % 64)].paths.withLock { paths in
@@ -89,7 +92,7 @@ final class OpenPaths: Sendable {
     }
 
     private func choose(_ file: CachedFile, _ mode: OpenMode, _ permissions: UInt16) -> BackingNumber? {
-        guard isAvailable, let kernel = kernel.withLock({ $0 }) else { return nil }
+        guard let kernel = availableKernel else { return nil }
         cache.settleMappings(of: file.inode)
         // Where somebody stores into a mapping, only who reads past this process as well sees that.
         let isWanted = file.isHandedOver || mode.mayPass(permissions) && cache.mayHandOver(file, for: mode.access)
@@ -111,7 +114,8 @@ final class OpenPaths: Sendable {
         withPath(of: file.inode) { path in
             path.handles -= 1
             guard let backing = path.backing else {
-                return path.handles == 0 && isAvailable && file.status.size >= Self.manyPages && file.isReadyForReaders
+                return path.handles == 0 && availableKernel != nil && file.status.size >= Self.manyPages
+                    && file.isReadyForReaders
             }
             if path.handles == 0 { kernel.withLock { $0 }?.unregister(backing) }
             cache.handBack(file, mode.access)

@@ -64,6 +64,11 @@ class Bench:
     def mounts(self):
         return [self.sluice, *self.peers]
 
+    @property
+    def mounts_and_requests(self):
+        """The same, and Sluice without passthrough."""
+        return [self.sluice, self.requests, *self.peers]
+
     def begin(self, name, text):
         self.groups.append(Group(name, text))
 
@@ -93,6 +98,11 @@ class Bench:
         whose = "" if subject == Sluice.name else f"; {subject}"
         text = f"{row.what}{whose}: {row.ratio(subject):.2f} of {row.base}, at least {share:.2f}"
         self.groups[-1].targets.append((text, row.ratio(subject) >= share))
+
+    def at_least_each(self, row, share, share_of_requests):
+        """The same with passthrough and without."""
+        self.at_least(row, share)
+        self.at_least(row, share_of_requests, self.requests.name)
 
     def at_most(self, row, bound):
         text = f"{row.what}: {row.median():,.1f}, at most {bound:,.1f}"

@@ -25,6 +25,8 @@ FIRST_READ = 4 * KIB
 MEMORY_LIMIT_MB = 150
 CPU_LIMIT_S = 1.5
 BEFORE_WARM_S = 1
+# Of the disk, with passthrough and without.
+WARM_SHARES = (0.9, 0.5)
 
 
 class Place:
@@ -101,9 +103,9 @@ class Workloads:
             self.small(threads, self.bench.count(count))
         self.random_reads()
 
-    def compare(self, what, plain, directory, action, has_cost=False, warm_least=None):
-        """Cold everywhere, warm on this machine; `has_cost`: what the drivers' processes need is told as well; `warm_least`:
-        the shares of the disk that are aimed at with passthrough and without."""
+    def compare(self, what, plain, directory, action, has_cost=False, with_requests=False):
+        """Cold everywhere, warm on this machine; `has_cost`: what the drivers' processes need is told as well;
+        `with_requests`: and what Sluice does without passthrough."""
         kinds = ("cold, s", "warm, s", "CPU for each GiB, s", "most memory, MB")
         cold, warm, cpu, memory = (self.name(f"{what}, {kind}") for kind in kinds)
 
@@ -125,18 +127,16 @@ class Workloads:
             return measure
 
         subjects = [("plain client", lambda: {cold: plain()})]
-        drivers = self.bench.mounts
+        compares_requests = with_requests and not self.place.link
+        drivers = self.bench.mounts_and_requests if compares_requests else self.bench.mounts
         if not self.place.link:
             subjects.append((self.bench.disk.name, lambda: {warm: action(self.data.disk / directory)}))
-            if warm_least:
-                drivers = [self.bench.sluice, self.bench.requests, *self.bench.peers]
         rows = self.bench.compare(subjects + [(driver.name, of(driver)) for driver in drivers])
         if has_cost:
             self.bench.at_most(rows[cpu], CPU_LIMIT_S)
             self.bench.at_most(rows[memory], MEMORY_LIMIT_MB)
-        if warm_least and not self.place.link:
-            for driver, least in zip((self.bench.sluice, self.bench.requests), warm_least):
-                self.bench.at_least(rows[warm], least, driver.name)
+        if compares_requests:
+            self.bench.at_least_each(rows[warm], *WARM_SHARES)
         return rows[cold]
 
     def name(self, what):
@@ -154,7 +154,7 @@ class Workloads:
             f"file of {self.size / MIB:g} MiB",
             lambda: self.client.download([(self.large_url, self.size)], self.bench.directory),
             f"large-{self.place.part}", lambda path: read_whole(path / "large.bin"),
-            has_cost=not self.place.link, warm_least=(0.9, 0.5),
+            has_cost=not self.place.link, with_requests=True,
         )
         self.target(row, 0.95, 0.5)
 
@@ -166,7 +166,7 @@ class Workloads:
             f"{len(names)} shards of {self.size / len(names) / MIB:.0f} MiB by {SHARD_READERS} readers",
             lambda: self.client.download(objects, self.bench.directory),
             directory, lambda path: each(names, SHARD_READERS, lambda name: read_whole(path / name)),
-            warm_least=(0.9, 0.5),
+            with_requests=True,
         )
         self.target(row, 0.95, 0.5)
 

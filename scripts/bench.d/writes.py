@@ -24,10 +24,9 @@ UPLOAD_DELAY_S = 1
 def measure(bench):
     for what, sync, shares in (("to close", False, (0.9, 0.3)), ("to close, with fsync", True, (0.5, 0.5))):
         what = f"write {bench.size // MIB:,} MiB {what}, s"
-        drivers = [bench.disk, bench.sluice, bench.requests, *bench.peers]
-        row = bench.compare([(driver.name, writer(bench, driver, what, sync)) for driver in drivers])[what]
-        for driver, share in zip((bench.sluice, bench.requests), shares):
-            bench.at_least(row, share, driver.name)
+        drivers = [bench.disk, *bench.mounts_and_requests]
+        rows = bench.compare([(driver.name, writer(bench, driver, what, sync)) for driver in drivers])
+        bench.at_least_each(rows[what], *shares)
     beside_upload(bench)
     both_ways(bench)
 
@@ -53,8 +52,10 @@ def beside_upload(bench):
         write_blocks(mount / "other.bin", UPLOAD_SIZE)
         time.sleep(UPLOAD_DELAY_S + 0.5)
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(act)
-            return {what: write_blocks(mount / "large.bin", bench.size)}
+            acting = pool.submit(act)
+            seconds = write_blocks(mount / "large.bin", bench.size)
+            acting.result()
+        return {what: seconds}
 
     def of_synced_disk():
         with bench.disk.mounted() as mount, open(mount.path / "other.bin", "wb") as other:

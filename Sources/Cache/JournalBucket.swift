@@ -172,9 +172,8 @@ extension Tombstone {
 
 extension JournalTransaction {
     public func multipart(of inode: InodeNumber) throws -> MultipartRecord? {
-        try first("SELECT key, upload_id, part_size, token FROM upload WHERE ino = ?", [inode.sql]) {
-            MultipartRecord(key: ObjectKey($0[0]), id: UploadID($0[1]), partSize: $0[2], token: $0[3])
-        }
+        let sql = "SELECT \(MultipartRecord.columns) FROM upload WHERE ino = ?"
+        return try first(sql, [inode.sql], MultipartRecord.init(row:))
     }
 
     /// The ids of all uploads to a key that are known.
@@ -185,22 +184,21 @@ extension JournalTransaction {
     /// Uploads of files that have no name any more: the store is to be told to drop their parts.
     public func abandonedMultiparts() throws -> [(inode: InodeNumber, record: MultipartRecord)] {
         let sql = """
-            SELECT ino, key, upload_id, part_size, token FROM upload
+            SELECT \(MultipartRecord.columns), ino FROM upload
             WHERE NOT EXISTS (SELECT 1 FROM inode WHERE inode.ino = upload.ino AND links > 0)
             """
-        return try all(sql, []) { row in
-            let record = MultipartRecord(
-                key: ObjectKey(row[1]), id: UploadID(row[2]), partSize: row[3], token: row[4])
-            return (InodeNumber(sql: row[0]), record)
-        }
+        return try all(sql, []) { (InodeNumber(sql: $0[5]), MultipartRecord(row: $0)) }
     }
 
     /// Starts the record of a new upload; parts of a former one are forgotten.
     public func setMultipart(_ record: MultipartRecord, of inode: InodeNumber) throws {
         try removeMultipart(of: inode)
         try execute(
-            "INSERT INTO upload (ino, key, upload_id, part_size, token) VALUES (?, ?, ?, ?, ?)",
-            [inode.sql, record.key.string, record.id.value, record.partSize, record.token])
+            "INSERT INTO upload (ino, \(MultipartRecord.columns)) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                inode.sql, record.key.string, record.id.value, record.id.checksum?.rawValue, record.partSize,
+                record.token,
+            ])
     }
 
     public func removeMultipart(of inode: InodeNumber) throws {
@@ -209,24 +207,37 @@ extension JournalTransaction {
     }
 
     public func parts(of inode: InodeNumber) throws -> [PartRecord] {
-        let sql = "SELECT number, etag, size, md5, fingerprint FROM part WHERE ino = ? ORDER BY number"
+        let sql = "SELECT number, etag, size, md5, checksum, fingerprint FROM part WHERE ino = ? ORDER BY number"
         return try all(sql, [inode.sql]) { row in
             let md5: String = row[3]
-            let fingerprint: Int64? = row[4]
+            let fingerprint: Int64? = row[5]
             return PartRecord(
                 part: UploadedPart(
-                    number: row[0], etag: ETag(row[1]), size: row[2], md5: md5.isEmpty ? nil : md5),
+                    number: row[0], etag: ETag(row[1]), size: row[2], md5: md5.isEmpty ? nil : md5, checksum: row[4]),
                 fingerprint: fingerprint.map { Fingerprint(value: UInt64(bitPattern: $0)) })
         }
     }
 
     public func setPart(_ record: PartRecord, of inode: InodeNumber) throws {
         try execute(
-            "INSERT OR REPLACE INTO part (ino, number, etag, size, md5, fingerprint) VALUES (?, ?, ?, ?, ?, ?)",
+            """
+            INSERT OR REPLACE INTO part (ino, number, etag, size, md5, checksum, fingerprint)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
             [
                 inode.sql, record.part.number, record.part.etag.value, record.part.size, record.part.md5 ?? "",
-                record.fingerprint.map { Int64(bitPattern: $0.value) },
+                record.part.checksum, record.fingerprint.map { Int64(bitPattern: $0.value) },
             ])
+    }
+}
+
+extension MultipartRecord {
+    fileprivate static let columns = "key, upload_id, checksum, part_size, token"
+
+    fileprivate init(row: JournalRow) {
+        let checksum: String? = row[2]
+        let id = UploadID(row[1], checksum: checksum.flatMap { Checksum.Algorithm(rawValue: $0) })
+        self.init(key: ObjectKey(row[0]), id: id, partSize: row[3], token: row[4])
     }
 }
 

@@ -5,7 +5,7 @@ import GRDB
 /// The version is SQLite's `user_version`. A journal of a newer version than ``version`` is refused: its tables may
 /// mean what this program does not know.
 enum JournalSchema {
-    static let version = 4
+    static let version = 5
 
     static func migrate(_ queue: DatabaseQueue) throws {
         let found = try queue.inDatabase { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
@@ -20,6 +20,7 @@ enum JournalSchema {
             if found < 2 { try database.execute(sql: version2) }
             if found < 3 { try database.execute(sql: version3) }
             if found < 4 { try database.execute(sql: version4) }
+            if found < 5 { try database.execute(sql: version5) }
             try database.execute(sql: "PRAGMA user_version = \(version)")
         }
     }
@@ -113,5 +114,11 @@ enum JournalSchema {
         BEGIN
             DELETE FROM checksum WHERE ino = new.ino;
         END;
+        """
+
+    /// By what the store checks the parts of an upload, and what it found.
+    private static let version5 = """
+        ALTER TABLE upload ADD COLUMN checksum TEXT;
+        ALTER TABLE part ADD COLUMN checksum TEXT;
         """
 }

@@ -5,7 +5,8 @@ import CCrypto
 ///
 /// Not for use from two threads at once.
 public final class Checksum {
-    public enum Algorithm: Sendable, CaseIterable {
+    /// Raw values are as headers write them; a journal holds them.
+    public enum Algorithm: String, Sendable, CaseIterable {
         case md5
         case sha1
         case sha256

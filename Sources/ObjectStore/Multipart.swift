@@ -1,8 +1,20 @@
 /// The id a store gave to a multipart upload.
 public struct UploadID: Hashable, Sendable, CustomStringConvertible {
     public let value: String
-    public init(_ value: String) { self.value = value }
+    /// By what the store compares parts with what was sent, if that was settled when the upload was created: all its parts
+    /// need it. Lists of uploads do not tell it.
+    public let checksum: Checksum.Algorithm?
+
+    public init(_ value: String, checksum: Checksum.Algorithm? = nil) {
+        self.value = value
+        self.checksum = checksum
+    }
+
     public var description: String { value }
+
+    public static func == (one: UploadID, other: UploadID) -> Bool { one.value == other.value }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(value) }
 }
 
 /// A part that the store holds.
@@ -14,12 +26,15 @@ public struct UploadedPart: Equatable, Sendable {
     public var size: Int64
     /// Of its bytes, in lower-case hexadecimal, where the store that took them just now is known to have it as ETag.
     public var md5: String?
+    /// In base 64, of an upload with a checksum: the completion of that names it.
+    public var checksum: String?
 
-    public init(number: Int, etag: ETag, size: Int64, md5: String? = nil) {
+    public init(number: Int, etag: ETag, size: Int64, md5: String? = nil, checksum: String? = nil) {
         self.number = number
         self.etag = etag
         self.size = size
         self.md5 = md5
+        self.checksum = checksum
     }
 }
 

@@ -56,10 +56,7 @@ extension S3Store {
         return try await client.send {
             request
         } read: { (response) throws(StoreError) in
-            let answer = try XMLRecords(parsing: response.body)
-            guard answer.root == "DeleteResult" else {
-                throw StoreError(.badAnswer, message: "the answer is \(answer.root), not DeleteResult")
-            }
+            let answer = try Self.result(in: response, root: "DeleteResult")
             return Self.failures(answer, requestID: response.headers["x-amz-request-id"] ?? "")
         }
     }

@@ -9,16 +9,32 @@ extension S3Store {
     ) async throws(StoreError) -> UploadID {
         try check(key)
         let headers = try ObjectHeaders.metadata(metadata)
+        guard client.uploadsMayHaveChecksums else { return try await create(key, headers) }
+        do {
+            return try await create(key, headers + [(Self.checksumAlgorithm, Self.partChecksum.name)])
+        } catch  where error.refusesChecksum {
+            let upload = try await create(key, headers)
+            client.giveUpChecksums(because: error)
+            return upload
+        }
+    }
+
+    /// Of the whole object, made of those of the parts by the store: it comes again with each GET, which checks by it.
+    private static let partChecksum = Checksum.Algorithm.crc64nvme
+    private static let checksumAlgorithm = "x-amz-checksum-algorithm"
+
+    private func create(
+        _ key: ObjectKey, _ headers: [(name: String, value: String)]
+    ) async throws(StoreError) -> UploadID {
         let request = S3Request(method: .post, key: key, query: [("uploads", "")], headers: headers)
         // Not sent again by itself: whoever sees it fail looks for an upload that it may have made all the same.
         return try await client.send(attempts: 1) {
             request
         } read: { (response) throws(StoreError) in
-            let answer = try XMLRecords(parsing: response.body)
-            guard answer.root == "InitiateMultipartUploadResult" else {
-                throw StoreError(.badAnswer, message: "the answer is \(answer.root), not an upload's id")
-            }
-            return UploadID(try answer.required("UploadId"))
+            let answer = try Self.result(in: response, root: "InitiateMultipartUploadResult")
+            // Stores that do not know the header pass over it.
+            let isKnown = response.headers[Self.checksumAlgorithm]?.uppercased() == Self.partChecksum.name
+            return UploadID(try answer.required("UploadId"), checksum: isKnown ? Self.partChecksum : nil)
         }
     }
 
@@ -29,8 +45,29 @@ extension S3Store {
         body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         let request = S3Request(method: .put, key: key, query: part(upload, number))
-        let (etag, isMD5) = try await self.upload(body, with: request)
-        return UploadedPart(number: number, etag: etag, size: body.count, md5: isMD5 ? etag.md5Hex : nil)
+        let receipt = try await withChecksum(of: upload, key) { () throws(StoreError) in
+            try await self.upload(body, with: request, checksum: upload.checksum)
+        }
+        return UploadedPart(
+            number: number, etag: receipt.etag, size: body.count, md5: receipt.md5, checksum: receipt.checksum)
+    }
+
+    /// Carries out an operation of an upload. Where the store refuses it, or does not compare the checksum that it promised
+    /// to, the next upload has none, and this one is given up: `.noSuchUpload`. Of parts that do not fit and of a condition
+    /// that the store does not have, its caller is told.
+    private func withChecksum<Value>(
+        of upload: UploadID, _ key: ObjectKey, condition: WriteCondition = .none,
+        _ operation: () async throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        do {
+            return try await operation()
+        } catch  where upload.checksum != nil && error.refusesChecksum {
+            guard condition == .none || error.kind != .unsupported else { throw error }
+            client.giveUpChecksums(because: error)
+            if error.kind == .invalidPart { throw error }
+            try await abortMultipartUpload(key, upload: upload)
+            throw StoreError(.noSuchUpload, message: "given up, as the store may refuse its checksum (\(error))")
+        }
     }
 
     public func copyPart(
@@ -50,12 +87,17 @@ extension S3Store {
         request.headers = copySource(source, sourceETag)
         request.headers.append(("x-amz-copy-source-range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
         let operation = request
-        let etag = try await client.send {
+        return try await client.send {
             operation
         } read: { (response) throws(StoreError) in
-            try Self.etag(in: response, root: "CopyPartResult")
+            let answer = try Self.result(in: response, root: "CopyPartResult")
+            return UploadedPart(
+                number: number,
+                etag: ETag(header: try answer.required("ETag")),
+                size: Int64(range.count),
+                checksum: upload.checksum.flatMap { answer.fields[$0.element] }
+            )
         }
-        return UploadedPart(number: number, etag: etag, size: Int64(range.count))
     }
 
     public func listParts(_ key: ObjectKey, upload: UploadID) async throws(StoreError) -> [UploadedPart] {
@@ -79,7 +121,7 @@ extension S3Store {
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
         try check(key)
-        let body = XMLWriter.completeMultipartUpload(parts)
+        let body = XMLWriter.completeMultipartUpload(parts, checksum: upload.checksum)
         let request = S3Request(
             method: .post,
             key: key,
@@ -89,10 +131,12 @@ extension S3Store {
             digest: BodyDigest(of: body),
             isSlow: true
         )
-        return try await client.send {
-            request
-        } read: { (response) throws(StoreError) in
-            try Self.etag(in: response, root: "CompleteMultipartUploadResult")
+        return try await withChecksum(of: upload, key, condition: condition) { () throws(StoreError) in
+            try await client.send {
+                request
+            } read: { (response) throws(StoreError) in
+                try Self.etag(in: response, root: "CompleteMultipartUploadResult")
+            }
         }
     }
 
@@ -104,10 +148,7 @@ extension S3Store {
         return try await client.send {
             request
         } read: { (response) throws(StoreError) in
-            let answer = try XMLRecords(parsing: response.body)
-            guard answer.root == "ListMultipartUploadsResult" else {
-                throw StoreError(.badAnswer, message: "the answer is \(answer.root), not ListMultipartUploadsResult")
-            }
+            let answer = try Self.result(in: response, root: "ListMultipartUploadsResult")
             return (answer.records["Upload"] ?? []).compactMap { upload in
                 upload["Key"] == key.string ? upload["UploadId"].map { UploadID($0) } : nil
             }
@@ -168,4 +209,9 @@ extension S3Store {
         else { throw StoreError(.badAnswer, message: "a part in the answer has no number, size or ETag") }
         return UploadedPart(number: number, etag: ETag(header: etag), size: size)
     }
+}
+
+extension StoreError {
+    /// Whether a checksum may be why: these are no failures of the link, the keys or the bytes.
+    fileprivate var refusesChecksum: Bool { kind == .refused || kind == .unsupported || kind == .invalidPart }
 }

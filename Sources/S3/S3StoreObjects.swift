@@ -80,26 +80,23 @@ extension S3Store {
         }
     }
 
-    /// Sends a body with its checksum, and compares what the store says it got: nobody else needs to. `isMD5`: the ETag is
-    /// the MD5 of the bytes.
+    /// Sends a body with its checksum, and compares what the store says it got: nobody else needs to.
     func upload(
-        _ body: any ByteSource, with request: S3Request
-    ) async throws(StoreError) -> (etag: ETag, isMD5: Bool) {
+        _ body: any ByteSource, with request: S3Request, checksum: Checksum.Algorithm? = nil
+    ) async throws(StoreError) -> UploadReceipt {
         if let key = request.key { try check(key) }
-        let digest = try await BodyDigest.compute(body)
+        let digest = try await BodyDigest.compute(body, checksum ?? .md5)
         var request = request
         request.body = .source(body)
         request.digest = digest
         let operation = request
-        let (etag, isMD5) = try await client.send {
+        let receipt = try await client.send {
             operation
         } read: { (response) throws(StoreError) in
-            (try ObjectHeaders.etag(response.headers), ObjectHeaders.hasMD5ETag(response.headers))
+            try UploadReceipt(response.headers, checksum: checksum)
         }
-        if isMD5, let stored = etag.md5Hex, stored != Checksum.hex(digest.md5) {
-            throw StoreError(.corrupted, message: "the store holds other bytes than were sent (MD5 \(stored))")
-        }
-        return (etag, isMD5 && etag.md5Hex != nil)
+        try receipt.check(digest)
+        return receipt
     }
 
     func copySource(_ key: ObjectKey, _ etag: ETag) -> [(name: String, value: String)] {
@@ -119,10 +116,15 @@ extension S3Store {
 
     /// The `ETag` of a result document. Throws `.badAnswer`.
     static func etag(in response: HTTPResponse, root: String) throws(StoreError) -> ETag {
+        ETag(header: try result(in: response, root: root).required("ETag"))
+    }
+
+    /// Throws `.badAnswer` if the document is another.
+    static func result(in response: HTTPResponse, root: String) throws(StoreError) -> XMLRecords {
         let answer = try XMLRecords(parsing: response.body)
         guard answer.root == root else {
             throw StoreError(.badAnswer, message: "the answer is \(answer.root), not \(root)")
         }
-        return ETag(header: try answer.required("ETag"))
+        return answer
     }
 }

@@ -43,6 +43,18 @@ struct LiveTests {
         try await StoreConformance(store, prefix: "conformance-\(UUID().uuidString)/").check(behaviour)
     }
 
+    /// Where this fails, no suite checks parts by CRC-64 against a real server any more.
+    @Test(.enabled(if: LiveServer.environment["SLUICE_TEST_S3_SERVER"] == "seaweedfs"))
+    func partsAreCheckedByTheServer() async throws {
+        let store = try LiveServer.store()
+        let key = ObjectKey("checksum-\(UUID().uuidString)")
+        let upload = try await store.createMultipartUpload(key, metadata: [:])
+        #expect(upload.checksum == .crc64nvme)
+        let part = try await store.uploadPart(key, upload: upload, number: 1, body: MemoryByteSource("part"))
+        #expect(part.checksum != nil)
+        try await store.abortMultipartUpload(key, upload: upload)
+    }
+
     @Test func theProbeTellsWhatIsWrong() async throws {
         try await LiveServer.store().probe()
         await #expect {

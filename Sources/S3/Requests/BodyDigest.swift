@@ -4,33 +4,36 @@ import Synchronization
 
 /// Checksums of a body, computed before it is sent.
 struct BodyDigest: Equatable, Sendable {
-    /// 16 bytes. Stores compare it with what arrives; not all do so with a SHA-256 (SeaweedFS 4.48 takes any).
-    var md5: [UInt8]
-    /// Hexadecimal; nil for a streamed body: no byte is hashed twice, and the signature covers Content-MD5.
+    var algorithm: Checksum.Algorithm
+    /// Stores compare it with what arrives; not all do so with the SHA-256 of a signature (SeaweedFS 4.48 takes any).
+    var value: [UInt8]
+    /// Hexadecimal; nil for a streamed body: no byte is hashed twice, and the signature covers the header of `value`.
     var sha256: String?
 
     /// Read at once; bytes.
     private static let pieceSize = 256 << 10
 
     init(of bytes: [UInt8]) {
-        md5 = Checksum.digest(.md5, of: bytes)
+        self.init(algorithm: .md5, value: Checksum.digest(.md5, of: bytes))
         sha256 = Checksum.hex(Checksum.digest(.sha256, of: bytes))
     }
 
-    private init(md5: [UInt8], sha256: String?) {
-        self.md5 = md5
-        self.sha256 = sha256
+    private init(algorithm: Checksum.Algorithm, value: [UInt8]) {
+        self.algorithm = algorithm
+        self.value = value
     }
 
     /// Reads the whole source, on a thread that may wait for the disk. Throws `.localFault`, `.cancelled`.
-    static func compute(_ source: any ByteSource) async throws(StoreError) -> BodyDigest {
+    static func compute(
+        _ source: any ByteSource, _ algorithm: Checksum.Algorithm
+    ) async throws(StoreError) -> BodyDigest {
         let isCancelled = Flag()
         let result: Result<BodyDigest, StoreError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 DispatchQueue.global(qos: .utility).async {
                     continuation.resume(
                         returning: Result { () throws(StoreError) in
-                            try read(source, unless: isCancelled)
+                            try read(source, algorithm, unless: isCancelled)
                         }
                     )
                 }
@@ -46,8 +49,10 @@ struct BodyDigest: Equatable, Sendable {
         let value = Atomic<Bool>(false)
     }
 
-    private static func read(_ source: any ByteSource, unless isCancelled: Flag) throws(StoreError) -> BodyDigest {
-        let md5 = Checksum(.md5)
+    private static func read(
+        _ source: any ByteSource, _ algorithm: Checksum.Algorithm, unless isCancelled: Flag
+    ) throws(StoreError) -> BodyDigest {
+        let checksum = Checksum(algorithm)
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 64)
         defer { piece.deallocate() }
         var offset: Int64 = 0
@@ -62,12 +67,25 @@ struct BodyDigest: Equatable, Sendable {
             } catch {
                 throw StoreError(.localFault, message: "\(error)")
             }
-            md5.update(UnsafeRawBufferPointer(part))
+            checksum.update(UnsafeRawBufferPointer(part))
             offset += Int64(count)
         }
-        return BodyDigest(md5: md5.finish(), sha256: nil)
+        return BodyDigest(algorithm: algorithm, value: checksum.finish())
     }
 
-    /// The value of Content-MD5 (RFC 1864).
-    var contentMD5: String { Checksum.base64(md5) }
+    /// Content-MD5 (RFC 1864), or the store's own header for another checksum, which its answer repeats.
+    var header: (name: String, value: String) {
+        (algorithm == .md5 ? "Content-MD5" : algorithm.header, Checksum.base64(value))
+    }
+}
+
+extension Checksum.Algorithm {
+    /// Of requests and answers, in lower case ("Checking object integrity", S3 user guide).
+    var header: String { "x-amz-checksum-\(rawValue)" }
+
+    /// As the values of other headers write its name.
+    var name: String { rawValue.uppercased() }
+
+    /// Of XML documents.
+    var element: String { "Checksum\(name)" }
 }

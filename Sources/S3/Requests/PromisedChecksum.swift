@@ -11,16 +11,13 @@ struct PromisedChecksum: Equatable, Sendable {
     var text: String
 
     /// The strongest against accidents first that costs little.
-    private static let headers: [(name: String, algorithm: Checksum.Algorithm)] = [
-        ("x-amz-checksum-crc64nvme", .crc64nvme), ("x-amz-checksum-crc32c", .crc32c),
-        ("x-amz-checksum-crc32", .crc32), ("x-amz-checksum-sha256", .sha256), ("x-amz-checksum-sha1", .sha1),
-    ]
+    private static let algorithms: [Checksum.Algorithm] = [.crc64nvme, .crc32c, .crc32, .sha256, .sha1]
 
     /// Nil if the answer has nothing that bytes can be compared with.
     init?(_ headers: HTTPHeaders, etag: ETag) {
         if headers["x-amz-checksum-type"]?.uppercased() != "COMPOSITE" {
-            for (name, algorithm) in Self.headers {
-                guard let text = headers[name], Self.isChecksum(text, algorithm) else { continue }
+            for algorithm in Self.algorithms {
+                guard let text = headers[algorithm.header], Self.isChecksum(text, algorithm) else { continue }
                 self.algorithm = algorithm
                 self.text = text
                 return

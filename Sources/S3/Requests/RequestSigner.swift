@@ -16,7 +16,7 @@ struct RequestSigner: Sendable {
         let payloadHash = payloadHash(request)
         let signer = SigV4(region: region, time: time)
         var headers = request.headers
-        if let digest = request.digest { headers.append(("Content-MD5", digest.contentMD5)) }
+        if let digest = request.digest { headers.append(digest.header) }
         headers.append(("x-amz-content-sha256", payloadHash))
         headers.append(("x-amz-date", signer.time.basic))
         if let token = credentials.sessionToken { headers.append(("x-amz-security-token", token)) }
@@ -39,7 +39,7 @@ struct RequestSigner: Sendable {
         )
     }
 
-    /// A streamed body is covered by Content-MD5, which is signed. A body without a checksum is never sent.
+    /// A streamed body is covered by the header of its checksum, which is signed. A body without a checksum is never sent.
     private func payloadHash(_ request: S3Request) -> String {
         if case .none = request.body { return SigV4.emptyPayloadHash }
         guard let digest = request.digest else { preconditionFailure("a body is sent with its digest") }

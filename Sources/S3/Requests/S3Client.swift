@@ -41,6 +41,18 @@ final class S3Client: Sendable {
     /// The bucket's region as far as it is known.
     var region: String { state.withLock { $0.knowledge.region } }
 
+    /// Whether uploads in parts are worth creating with a checksum.
+    var uploadsMayHaveChecksums: Bool { state.withLock { $0.knowledge.mayHaveChecksums } }
+
+    /// From now on, uploads in parts are created without a checksum.
+    func giveUpChecksums(because error: StoreError) {
+        state.withLock { $0.knowledge.mayHaveChecksums = false }
+        logger.notice(
+            "uploads in parts may have failed for their CRC-64: parts are sent with their MD5 now, which costs more time",
+            metadata: ["error": "\(error)"]
+        )
+    }
+
     /// Sends what `make` gives, which is asked again for every attempt, until there is an answer that `read` accepts,
     /// or a failure that stays. `progress` tells how many bytes came so far: who gets further has his attempts anew.
     /// `attempts`: no more than these, corrections left out.

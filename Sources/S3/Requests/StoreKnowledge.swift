@@ -1,7 +1,7 @@
 import ObjectStore
 import Platform
 
-/// What answers have taught about the store: the bucket's region and the store's clock. Pure.
+/// What answers have taught about the store: the bucket's region, the store's clock, and what it does not have. Pure.
 struct StoreKnowledge: Equatable, Sendable {
     /// The store's clock, as it was at a moment of our monotonic one: our wall clock may jump meanwhile.
     private struct Reading: Equatable {
@@ -14,6 +14,8 @@ struct StoreKnowledge: Equatable, Sendable {
     private static let plausible = Timestamp(seconds: 946_684_800)..<Timestamp(seconds: 4_102_444_800)
 
     var region: String
+    /// Whether uploads in parts may be created with a checksum: not where the store refused one, or did not do as it said.
+    var mayHaveChecksums = true
     private var clock: Reading?
 
     init(region: String) { self.region = region }

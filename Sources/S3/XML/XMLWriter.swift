@@ -4,9 +4,14 @@ import ObjectStore
 enum XMLWriter {
     private static let namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-    static func completeMultipartUpload(_ parts: [UploadedPart]) -> [UInt8] {
+    /// `checksum`: that of the upload.
+    static func completeMultipartUpload(_ parts: [UploadedPart], checksum: Checksum.Algorithm?) -> [UInt8] {
         let content = parts.map { part in
-            "<Part><PartNumber>\(part.number)</PartNumber><ETag>\(escaped(part.etag.quoted))</ETag></Part>"
+            var fields = "<PartNumber>\(part.number)</PartNumber><ETag>\(escaped(part.etag.quoted))</ETag>"
+            if let checksum, let value = part.checksum {
+                fields += "<\(checksum.element)>\(escaped(value))</\(checksum.element)>"
+            }
+            return "<Part>\(fields)</Part>"
         }
         return document("CompleteMultipartUpload", content.joined())
     }

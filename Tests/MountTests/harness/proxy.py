@@ -21,7 +21,7 @@ class Proxy:
     - `swallows`: a black hole. Connections are made and what is sent is taken, and nothing goes on or comes back.
     - `resets`: the share of blocks at which the connection is reset.
     - `cut_after`: each connection is reset when the client has sent so many bytes over it.
-    - `corrupts`: a pair of byte strings of one length; the first becomes the second in what the store sends.
+    - `corrupts`: a pair of byte strings of one length; the first becomes the second in what passes, both ways.
     - `portal`: every request is answered with a login page.
     - `holds`: a request whose first line contains these bytes is taken whole and kept in `held`, the client's
       connection is reset, and `deliver()` sends it to the store at last.
@@ -146,12 +146,15 @@ class Proxy:
         if self.holds and self.holds in block.split(b"\r\n", 1)[0]:
             self.held.append(_whole_request(client, block))
             raise ConnectionResetError
-        return block
+        return self._pass(block)
 
     def _answer(self, block):
         """What of a block that the store has sent goes on to the client."""
         with self.lock:
             self.received_bytes += len(block)
+        return self._pass(block)
+
+    def _pass(self, block):
         return block.replace(*self.corrupts) if self.corrupts else block
 
 

@@ -437,3 +437,17 @@ def test_a_directory_into_which_others_wrote_before_its_marker_gets_attributes(b
     (mount.path / "made").chmod(0o700)
     mount.sync()
     assert mount.status()["pending"]["operations"] == 0
+
+
+# Checksums
+
+
+def test_a_store_that_does_not_compare_the_checksums_that_it_promised_gets_the_file(plain_bucket, make_mount):
+    """moto takes parts with any CRC-64, and does not repeat it."""
+    content = os.urandom(20 << 20)
+    mount = make_mount(plain_bucket).start()
+    (mount.path / "file").write_bytes(content)
+    mount.sync()
+    assert plain_bucket.read("file") == content
+    assert plain_bucket.multipart_uploads() == []
+    assert "their CRC-64" in mount.log() and mount.status()["conflicts"] == []

@@ -2,6 +2,7 @@ import Cache
 import Logging
 import ObjectStore
 import Platform
+import Synchronization
 
 /// Brings the bucket up to the journal, one inode or one tombstone at a time: what to do, never when.
 ///
@@ -20,8 +21,8 @@ final class Reconciler: Sendable {
         var singlePutLimit = PartPlan.defaultSinglePutLimit
         /// Smallest part wished for, bytes.
         var partSize: Int64 = 8 << 20
-        /// Parts of one file sent at once.
-        var partConcurrency = 4
+        /// See ``WritebackConfiguration/partConcurrency``.
+        var partConcurrency = 8
         /// Attributes that objects get.
         var metadata = MetadataPolicy.full
         /// See ``WritebackConfiguration/idleDelay``.
@@ -61,6 +62,8 @@ final class Reconciler: Sendable {
     /// Makes an unguessable text, different each time.
     let makeToken: @Sendable () -> String
     let partCopies = PartCopies()
+    /// Of all files: they share the link.
+    let partPace: Mutex<PartPace>
     private let locks = KeyLocks()
 
     init(
@@ -78,6 +81,7 @@ final class Reconciler: Sendable {
         self.store = conditional
         self.cache = cache
         self.settings = settings
+        partPace = Mutex(PartPace(most: settings.partConcurrency))
         self.time = time
         self.logger = logger
         self.makeToken = makeToken

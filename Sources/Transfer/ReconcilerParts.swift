@@ -181,19 +181,36 @@ extension Reconciler {
         of upload: FileUpload,
         _ progress: UploadProgress
     ) async throws -> [PartRecord] {
+        try await sendParts(1...multipart.plan.count, multipart, of: upload.file, progress) {
+            try (upload.isUrgent || !upload.isOutdated) && isWanted(upload)
+        }
+    }
+
+    /// Sends these parts, as many at once as the link is good for, and asks before each whether to go on; ascending.
+    func sendParts(
+        _ numbers: some Sequence<Int>,
+        _ multipart: Multipart,
+        of file: CachedFile,
+        _ progress: UploadProgress,
+        while goesOn: () throws -> Bool
+    ) async throws -> [PartRecord] {
         try await withThrowingTaskGroup(of: PartRecord.self) { group in
             var parts: [PartRecord] = []
-            for number in 1...multipart.plan.count {
-                if number > settings.partConcurrency, let part = try await group.next() { parts.append(part) }
-                guard upload.isUrgent || !upload.isOutdated, try isWanted(upload) else { break }
-                group.addTask { try await self.sendPart(number, multipart, of: upload.file, progress) }
+            var started = 0
+            for number in numbers {
+                while started - parts.count >= partPace.withLock(\.count), let part = try await group.next() {
+                    parts.append(part)
+                }
+                guard try goesOn() else { break }
+                group.addTask { try await self.sendPart(number, multipart, of: file, progress) }
+                started += 1
             }
             for try await part in group { parts.append(part) }
             return parts.sorted { $0.part.number < $1.part.number }
         }
     }
 
-    func sendPart(
+    private func sendPart(
         _ number: Int,
         _ multipart: Multipart,
         of file: CachedFile,
@@ -213,6 +230,7 @@ extension Reconciler {
         }
         try await makeLocal(range, of: file)
         let body = UploadSource(file, range: range, progress: progress)
+        let start = time.monotonic
         do {
             let part = try await store.uploadPart(
                 multipart.record.key,
@@ -221,6 +239,7 @@ extension Reconciler {
                 body: body
             )
             body.finish()
+            if range.length >= multipart.plan.partSize { partPace.withLock { $0.sent(in: time.monotonic - start) } }
             let record = PartRecord(part: part, fingerprint: body.fingerprint)
             try journalPart(record, multipart, file.inode)
             return record

@@ -54,14 +54,9 @@ extension Reconciler {
         progress.start(total: file.version.size)
         progress.skip(full.filter(known.contains).reduce(0) { $0 + plan.range($1).length })
         let multipart = Multipart(record: record, plan: plan)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (index, number) in full.filter({ !known.contains($0) }).enumerated() {
-                if index >= settings.partConcurrency { try await group.next() }
-                // It may have been renamed, closed or deleted.
-                guard try journal.read({ try $0.multipart(of: file.inode) }) == record else { break }
-                group.addTask { _ = try await self.sendPart(number, multipart, of: file, progress) }
-            }
-            try await group.waitForAll()
+        _ = try await sendParts(full.filter { !known.contains($0) }, multipart, of: file, progress) {
+            // It may have been renamed, closed or deleted.
+            try journal.read { try $0.multipart(of: file.inode) } == record
         }
     }
 

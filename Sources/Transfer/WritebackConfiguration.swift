@@ -10,8 +10,8 @@ public struct WritebackConfiguration: Sendable {
     public var idleDelay = Duration.seconds(30)
     /// Files worked on at once.
     public var concurrency = 4
-    /// Parts of one file sent at once.
-    public var partConcurrency = 2
+    /// Parts of one file sent at once at most, on a quick link.
+    public var partConcurrency = 8
     /// Objects deleted at once.
     public var deleteConcurrency = 8
     /// Larger files go in parts, bytes.

@@ -36,12 +36,14 @@ final class LocalMachine {
     private(set) var handles: [String: Handle] = [:]
     private(set) var changes = ChangeLog()
     private var tokens = 0
+    private let partConcurrency: Int
 
-    init(store: any ObjectStore, time: ManualTime = ManualTime()) throws {
+    init(store: any ObjectStore, time: ManualTime = ManualTime(), partConcurrency: Int = 1) throws {
         self.store = store
         self.time = time
+        self.partConcurrency = partConcurrency
         directory = try TemporaryDirectory(in: "/dev/shm")
-        (journal, cache, reconciler) = try Self.open(directory, store, time, changes)
+        (journal, cache, reconciler) = try Self.open(directory, store, time, changes, partConcurrency)
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
@@ -53,7 +55,8 @@ final class LocalMachine {
         _ directory: TemporaryDirectory,
         _ store: any ObjectStore,
         _ time: ManualTime,
-        _ changes: ChangeLog
+        _ changes: ChangeLog,
+        _ partConcurrency: Int
     ) throws -> (Journal, FileCache, Reconciler) {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let journal = try Journal(path: directory.path("journal.db"))
@@ -69,7 +72,7 @@ final class LocalMachine {
             store: store,
             cache: cache,
             settings: Reconciler.Settings(
-                host: "robot", defaults: defaults, singlePutLimit: 24, partSize: 8, partConcurrency: 1,
+                host: "robot", defaults: defaults, singlePutLimit: 24, partSize: 8, partConcurrency: partConcurrency,
                 strayPause: .zero),
             time: time,
             logger: logger,
@@ -93,7 +96,7 @@ final class LocalMachine {
     func restart() throws {
         handles = [:]
         try journal.close()
-        (journal, cache, reconciler) = try Self.open(directory, store, time, changes)
+        (journal, cache, reconciler) = try Self.open(directory, store, time, changes, partConcurrency)
     }
 }
 

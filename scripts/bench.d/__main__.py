@@ -18,13 +18,17 @@ import million  # noqa: E402
 import reads  # noqa: E402
 import recorder  # noqa: E402
 import report  # noqa: E402
+import uploads  # noqa: E402
 import writes  # noqa: E402
 from bench import Bench  # noqa: E402
 from drivers import PEERS  # noqa: E402
 from harness import servers  # noqa: E402
 
 # Each has measure(bench); what its first lines say goes into the document.
-GROUPS = {module.__name__: module for module in (writes, reads, metadata, listing, million, recorder, changes, durability, idle)}
+GROUPS = {
+    module.__name__: module
+    for module in (writes, uploads, reads, metadata, listing, million, recorder, changes, durability, idle)
+}
 
 
 def main():

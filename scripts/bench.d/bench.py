@@ -76,13 +76,16 @@ class Bench:
         """`number` of a whole run, fewer in a quick one."""
         return max(1, number // 10) if self.is_quick else number
 
-    def compare(self, subjects, rounds=None):
+    def compare(self, subjects, rounds=None, once=()):
         """Rounds of all subjects; each is a name and a function that returns its values by what they are. The order is
-        rotated, so that none is always the one that comes after another. Returns the new rows by what they are."""
+        rotated, so that none is always the one that comes after another. Those named in `once` have the first round alone.
+        Returns the new rows by what they are."""
         found = {name: [] for name, _ in subjects}
         for index in range(rounds or self.rounds):
             shift = index % len(subjects)
             for name, measure in subjects[shift:] + subjects[:shift]:
+                if index > 0 and name in once:
+                    continue
                 os.sync()
                 found[name].append(measure())
         rows = {}

@@ -16,6 +16,8 @@ from harness.stores import S3Source
 from mounted import Mounted
 
 TOOLS = Path(sys.executable).parent
+# How long a driver waits with uploads, where it can.
+AT_ONCE, SOON, NEVER = "0s", "1s", "1h"
 
 
 class Driver:
@@ -30,9 +32,9 @@ class Driver:
         self.numbers = itertools.count()
 
     @contextmanager
-    def mounted(self, bucket=None, endpoint=None, holds=False):
+    def mounted(self, bucket=None, endpoint=None, delay=SOON):
         """Mounts the bucket of this name, or one that is the driver's own, at `endpoint` if the server is to be met there.
-        `holds`: nothing that is written is uploaded, where the driver can wait."""
+        What is written is uploaded after `delay`."""
         place = self.directory / f"{self.name}-{next(self.numbers)}"
         path = place / "mount"
         path.mkdir(parents=True)
@@ -40,17 +42,17 @@ class Driver:
             bucket = f"bench-{self.name}"
             make_bucket(self.weed, bucket)
         try:
-            with self.running(place, path, bucket, endpoint or self.weed.endpoint, holds) as pid:
+            with self.running(place, path, bucket, endpoint or self.weed.endpoint, delay) as pid:
                 yield Mounted(path, pid)
         finally:
             empty(place)
 
     @contextmanager
-    def running(self, place, path, bucket, endpoint, holds):
+    def running(self, place, path, bucket, endpoint, delay):
         """The driver's process."""
         self.prepare(bucket)
         environment = {**os.environ, "AWSACCESSKEYID": servers.ACCESS_KEY, "AWSSECRETACCESSKEY": servers.SECRET_KEY}
-        command = self.command(place, path, bucket, endpoint, holds)
+        command = self.command(place, path, bucket, endpoint, delay)
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(command, env=environment, start_new_session=True, **silent)
         try:
@@ -83,7 +85,7 @@ class Disk(Driver):
     name = "disk"
 
     @contextmanager
-    def running(self, place, path, bucket, endpoint, holds):
+    def running(self, place, path, bucket, endpoint, delay):
         yield None
 
 
@@ -92,8 +94,8 @@ class Sluice(Driver):
     options = []
 
     @contextmanager
-    def running(self, place, path, bucket, endpoint, holds):
-        options = ["-o", f"upload_delay={'1h' if holds else '1s'}", *self.options]
+    def running(self, place, path, bucket, endpoint, delay):
+        options = ["-o", f"upload_delay={delay}", *self.options]
         with Mount(S3Source(bucket, endpoint), path, place / "state", options) as mount:
             yield mount.pid
 
@@ -112,7 +114,7 @@ class S3fs(Driver):
     # It uploads before a close returns.
     share = 20
 
-    def command(self, place, path, bucket, endpoint, holds):
+    def command(self, place, path, bucket, endpoint, delay):
         options = f"url={endpoint},use_path_request_style,use_cache={place / 'cache'},parallel_count=8"
         return [self.program, bucket, str(path), "-f", "-o", options]
 
@@ -122,14 +124,12 @@ class Rclone(Driver):
     program = str(TOOLS / "rclone")
     version_command = ["version"]
 
-    def command(self, place, path, bucket, endpoint, holds):
+    def command(self, place, path, bucket, endpoint, delay):
         remote = (
             f":s3,provider=SeaweedFS,access_key_id={servers.ACCESS_KEY},secret_access_key={servers.SECRET_KEY},"
             f'endpoint="{endpoint}":{bucket}'
         )
-        options = ["--vfs-cache-mode", "full", "--cache-dir", str(place / "cache"), "--config", ""]
-        if holds:
-            options += ["--vfs-write-back", "1h"]
+        options = ["--vfs-cache-mode", "full", "--vfs-write-back", delay, "--cache-dir", str(place / "cache"), "--config", ""]
         return [self.program, "mount", remote, str(path), *options]
 
 
@@ -162,10 +162,10 @@ class JuiceFS(Driver):
             staged = self.directory / copy.path.parent.name / "cache"
             wait_until(lambda: not any(staged.glob("*/rawstaging/**/*_*")), "JuiceFS uploads", timeout=600)
 
-    def command(self, place, path, bucket, endpoint, holds):
+    def command(self, place, path, bucket, endpoint, delay):
         options = ["--cache-dir", str(place / "cache"), "--writeback", "--backup-meta", "0", "--no-usage-report"]
-        if holds:
-            options += ["--upload-delay", "1h"]
+        if delay == NEVER:
+            options += ["--upload-delay", delay]
         where = f"{endpoint}/{self.volume(bucket)}"
         return [self.program, "mount", self.meta(bucket), str(path), "--bucket", where, *options]
 

@@ -8,7 +8,7 @@ import resource
 from contextlib import contextmanager
 from pathlib import Path
 
-from drivers import Driver
+from drivers import NEVER, Driver
 from harness.mount import Mount
 from harness.stores import DirectoryBucket
 from programs import Program, compile_program
@@ -48,7 +48,7 @@ class PassThrough(Driver):
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
             yield pid
 
-    def command(self, place, path, bucket, endpoint, holds):
+    def command(self, place, path, bucket, endpoint, delay):
         source = place / "source"
         source.mkdir()
         return [self.program, "-f", "-o", f"source={source},cache=auto,timeout=1.0", path]
@@ -60,7 +60,7 @@ def small_files(bench, program, bare):
 
     def of(driver):
         def measure():
-            with driver.mounted(holds=True) as mount:
+            with driver.mounted(delay=NEVER) as mount:
                 directory = mount.path / mount.path.parent.name
                 directory.mkdir()
                 return {what: program("create", directory, count // driver.share, FILE_SIZE) * driver.share}
@@ -77,7 +77,7 @@ def stats(bench, program, bare):
 
     def of(driver):
         def measure():
-            with driver.mounted(holds=True) as mount:
+            with driver.mounted(delay=NEVER) as mount:
                 program("create", mount.path, STAT_FILES, FILE_SIZE)
                 return {warm: program("stat", mount.path, STAT_FILES, rounds), asked: program("ask", mount.path, STAT_FILES, 20)}
 

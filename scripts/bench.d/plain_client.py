@@ -41,6 +41,23 @@ class PlainClient:
     def put(self, key, data):
         self._whole(self._request("PUT", self._presigned("put_object", Key=key), data))
 
+    def upload(self, key, data):
+        """In parts of 8 MiB, in parallel, if it is larger."""
+        if len(data) <= PART:
+            return self.put(key, data)
+        place = {"Bucket": self.bucket_name, "Key": key}
+        place["UploadId"] = self.client.create_multipart_upload(**place)["UploadId"]
+
+        def send(number):
+            url = self._presigned("upload_part", Key=key, UploadId=place["UploadId"], PartNumber=number + 1)
+            answer = self._request("PUT", url, data[number * PART : (number + 1) * PART])
+            self._whole(answer)
+            return {"PartNumber": number + 1, "ETag": answer.getheader("ETag")}
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            parts = list(pool.map(send, range(-(-len(data) // PART))))
+        self.client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+
     def pages(self, prefix, **options):
         """The bodies that a listing has, one after the other; `options` of ListObjectsV2, by boto's names."""
         # A connection that lay idle for minutes may be closed by now; it is made anew with the next request.

@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from drivers import NEVER
 from harness.mount import sluice
 from harness.stores import S3Bucket
 from objects import MIB, RandomFile, read_whole, write_blocks
@@ -33,7 +34,7 @@ def measure(bench):
 
 def writer(bench, driver, what, sync):
     def measure():
-        with driver.mounted(holds=True) as mount:
+        with driver.mounted(delay=NEVER) as mount:
             path = mount.path / "large.bin"
             seconds = write_blocks(path, bench.size // driver.share, sync=sync)
             path.unlink()

@@ -49,10 +49,12 @@ struct CrashGenerator {
     }
 
     private mutating func write(_ path: String, _ slot: Int) -> [CrashOperation] {
-        [
-            .call(.open(slot, path, [.read, .write, .create], 0o644)),
-            .call(.write(slot, at: calls.offset(), calls.text())),
-        ]
+        // Files that are first opened to be read and written never go past the daemon.
+        let flags: OpenFlags = calls.random.oneIn(4) ? [.read, .write, .create] : [.write, .create]
+        let writes = (0..<calls.pick([1, 1, 2, 3])).map { _ in
+            CrashOperation.call(.write(slot, at: calls.offset(), calls.text()))
+        }
+        return [.call(.open(slot, path, flags, 0o644))] + writes
     }
 
     private mutating func crash() -> CrashOperation {

@@ -86,18 +86,22 @@ struct CrashRunner {
         link = CrashLink(disk, seed: seed)
         state = WorldState(on: disk)
         state.walLimit = seed % 3 == 0 ? 8 << 20 : 1 << 16
-        world = try Self.open(state, store, time, link)
-        calls = LayerCalls(world.driver)
+        (world, calls) = try Self.open(state, store, time, link, seed)
         interpreter = CallInterpreter(calls)
         promises = Promises(ReferenceFileSystem(userID: Stage.layer.owner.user, groupID: Stage.layer.owner.group))
     }
 
+    /// In every other history the kernel moves bytes of open files by itself, where it may.
     private static func open(
-        _ state: WorldState, _ store: MemoryStore, _ time: ManualTime, _ link: CrashLink
-    ) throws -> World {
-        let world = try World(store: store, state: state, time: time, writeback: .smallParts)
+        _ state: WorldState, _ store: MemoryStore, _ time: ManualTime, _ link: CrashLink, _ seed: UInt64
+    ) throws -> (World, any PosixCalls) {
+        let limits = CacheLimits(limit: 1 << 40, reserve: 0)
+        let world = try World(store: store, state: state, time: time, writeback: .smallParts, limits: limits)
         link.enter(world)
-        return world
+        guard seed % 2 == 0 else { return (world, LayerCalls(world.driver)) }
+        let kernel = SimulatedKernel(time: time)
+        world.fileSystem.attach(kernel, passthrough: kernel)
+        return (world, LayerCalls(world.driver, kernel: kernel))
     }
 
     private mutating func run(_ history: [CrashOperation]) async {
@@ -209,8 +213,7 @@ extension CrashRunner {
             try await crashAtStart()
             isCut = try restart(again.end) || isCut
         }
-        world = try Self.open(state, store, time, link)
-        calls = LayerCalls(world.driver)
+        (world, calls) = try Self.open(state, store, time, link, seed)
         interpreter = CallInterpreter(calls)
         let found = try await TreeSnapshot(of: calls)
         let reason =
@@ -237,7 +240,7 @@ extension CrashRunner {
 
     private mutating func crashAtStart() async throws {
         do {
-            let world = try Self.open(state, store, time, link)
+            let (world, _) = try Self.open(state, store, time, link, seed)
             await scheduler.rest()
             if disk.hasCrashed { outcome.crashedStarts += 1 }
             disk.crash()

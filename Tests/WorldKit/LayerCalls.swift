@@ -13,6 +13,15 @@ final class LayerCalls: PosixCalls {
         var handle: HandleNumber
         var inode: InodeNumber
         var flags: OpenFlags
+        /// Where the bytes go past the file system.
+        var backing: BackingNumber?
+
+        init(_ opened: OpenedFile, _ inode: InodeNumber, _ flags: OpenFlags) {
+            handle = opened.handle
+            backing = opened.backing
+            self.inode = inode
+            self.flags = flags
+        }
     }
 
     private struct Table {
@@ -21,11 +30,14 @@ final class LayerCalls: PosixCalls {
     }
 
     private let driver: FileSystemDriver
+    /// What the file system is attached to, if to anything.
+    private let kernel: SimulatedKernel?
     private let table = Mutex(Table())
     private var fileSystem: any FileSystemOperations { driver.fileSystem }
 
-    init(_ driver: FileSystemDriver) {
+    init(_ driver: FileSystemDriver, kernel: SimulatedKernel? = nil) {
         self.driver = driver
+        self.kernel = kernel
     }
 
     private func wait<Value: Sendable>(
@@ -83,7 +95,7 @@ extension LayerCalls {
                 guard flags.contains(.create) else { throw Errno.noSuchFileOrDirectory }
                 let (entry, opened) = try fileSystem.create(
                     place.name, in: place.parent, permissions: mode.bits, mode: flags.openMode, caller: driver.caller)
-                return enter(Open(handle: opened.handle, inode: entry.attributes.inode, flags: flags))
+                return enter(Open(opened, entry.attributes.inode, flags))
             }
             if flags.isSuperset(of: [.create, .exclusive]) { throw Errno.fileExists }
             if found.kind == .directory { throw Errno.isDirectory }
@@ -92,7 +104,7 @@ extension LayerCalls {
             let opened = try await wait { fileSystem.open(found.inode, mode: flags.openMode, reply: $0) }
             // An open file is a reference of the kernel.
             place.keepFound()
-            return enter(Open(handle: opened.handle, inode: found.inode, flags: flags))
+            return enter(Open(opened, found.inode, flags))
         }
     }
 
@@ -119,12 +131,16 @@ extension LayerCalls {
     func read(_ file: OpenDescriptor, at offset: Int64, count: Int) async throws -> [UInt8] {
         let open = try opened(file)
         guard open.flags.contains(.read) else { throw Errno.badFileDescriptor }
+        if let kernel, let backing = open.backing { return try kernel.read(backing, at: offset, count: count) }
         return try await driver.readBytes(open.handle, at: offset, count: count)
     }
 
     func write(_ file: OpenDescriptor, at offset: Int64, _ bytes: [UInt8]) async throws -> Int {
         let open = try opened(file)
         guard open.flags.contains(.write) else { throw Errno.badFileDescriptor }
+        if let kernel, let backing = open.backing {
+            return try kernel.write(bytes, to: backing, at: open.flags.contains(.append) ? nil : offset)
+        }
         let end = open.flags.contains(.append) ? try fileSystem.attributes(of: open.inode).0.size : offset
         return try await driver.write(open.handle, bytes, at: end)
     }

@@ -276,7 +276,9 @@ extension FileCache {
                 isDirty: inode.pending.contains(.content), lastChange: time.monotonic, extents: extents,
                 base: inode.remote, log: log, unrecordedCut: unrecordedCut,
                 checksums: BlockChecksums(isStored: !inode.pending.contains(.content)),
-                written: isUnsynced ? 1 : 0, hasUnsyncedName: isUnsynced, durableSize: isNew ? 0 : min(size, inode.size)
+                written: isUnsynced ? 1 : 0,
+                // That of a file which is partly local may be from a process that died before it synced anything.
+                hasUnsyncedName: isUnsynced || log != nil, durableSize: isNew ? 0 : min(size, inode.size)
             ))
     }
 }

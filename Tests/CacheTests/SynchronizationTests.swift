@@ -77,6 +77,25 @@ import Testing
         next.release(again)
     }
 
+    /// Else a power cut could take it away with what was synced since.
+    @Test func theNameOfAFileThatAFormerProcessBeganIsSynced() throws {
+        let number = try fixture.makeRemoteFile("fetched", size: 8)
+        func synchronizations() -> Int { disk.synchronizations(ofDirectory: FileCache.shardName(number)) }
+        try cache.acquire(number).fill("abcd", at: 0, of: "v1")
+        // It was killed when it had made the range log, and before that told of anything.
+        let log = try disk.open(FileCache.rangeLogName(number), .existing)
+        try log.truncate(to: 2 * Int64(RangeLogRecord.size))
+        let next = try fixture.cache(of: fixture.journal, on: disk)
+        let again = try next.acquire(number)
+        try again.write("xx", at: 0)
+        let before = synchronizations()
+        try next.synchronize(again)
+        #expect(synchronizations() == before + 1)
+        try again.write("yy", at: 0)
+        try next.synchronize(again)
+        #expect(synchronizations() == before + 1)
+    }
+
     /// Else a power cut could bring its old range log back, which tells of bytes that the new file does not have.
     @Test func theRemovalOfAFileIsDurableBeforeItIsMadeAnew() throws {
         let number = try fixture.makeRemoteFile("fetched", size: 4)

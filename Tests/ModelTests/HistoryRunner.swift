@@ -49,13 +49,15 @@ struct HistoryRunner {
         self.stage = stage
         self.patience = patience
         state = try WorldState.light()
-        scene = try Scene(Self.world(store, state, time), stage)
+        scene = try Scene(Self.world(store, state, time, stage), stage)
         interpreter = CallInterpreter(scene.calls)
         reference = ReferenceFileSystem(userID: stage.owner.user, groupID: stage.owner.group)
     }
 
-    private static func world(_ store: MemoryStore, _ state: WorldState, _ time: ManualTime) throws -> World {
-        try World(store: store, state: state, time: time, writeback: .smallParts)
+    private static func world(
+        _ store: MemoryStore, _ state: WorldState, _ time: ManualTime, _ stage: Stage
+    ) throws -> World {
+        try World(store: store, state: state, time: time, writeback: .smallParts, limits: stage.limits)
     }
 
     private mutating func run(_ history: [Operation]) async -> Failure? {
@@ -109,7 +111,7 @@ struct HistoryRunner {
 extension HistoryRunner {
     private mutating func enter(_ state: WorldState) async throws {
         self.state = state
-        scene = try Scene(Self.world(store, state, time), stage)
+        scene = try Scene(Self.world(store, state, time, stage), stage)
         interpreter = CallInterpreter(scene.calls)
         try await compare(withBytes: false)
     }

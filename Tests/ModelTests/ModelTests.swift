@@ -11,6 +11,11 @@ import Testing
         #expect(failure == nil, "\(failure.map { "\($0)" } ?? "")")
     }
 
+    @Test func anyHistoryPastTheFileSystemIsThatOfTheReference() async throws {
+        let failure = try await Histories(.passthrough, count: 3_000).firstFailure()
+        #expect(failure == nil, "\(failure.map { "\($0)" } ?? "")")
+    }
+
     @Test func anyHistoryThroughAMountIsThatOfTheReference() async throws {
         let failure = try await Histories(.mount, count: 300).firstFailure()
         #expect(failure == nil, "\(failure.map { "\($0)" } ?? "")")

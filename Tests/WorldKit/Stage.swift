@@ -1,10 +1,13 @@
 import CLinux
+import Cache
 import TestKit
 
 /// Where the calls of programs go.
 enum Stage: String, CaseIterable, Sendable {
     /// Straight to the file system.
     case layer
+    /// The same, and a simulated kernel moves bytes past it where it may.
+    case passthrough
     /// Through the kernel and a mount.
     case mount
 
@@ -12,13 +15,18 @@ enum Stage: String, CaseIterable, Sendable {
     var owner: (user: UInt32, group: UInt32) { self == .mount ? (geteuid(), getegid()) : (1000, 1000) }
 
     /// Whether files may be given to other users: the kernel asks for the right to do so.
-    var mayGiveAway: Bool { self == .layer || geteuid() == 0 }
+    var mayGiveAway: Bool { self != .mount || geteuid() == 0 }
+
+    /// Of data files: bytes go past the file system only where there is much room, whatever the disk of the tests has.
+    var limits: CacheLimits {
+        self == .passthrough ? CacheLimits(limit: 1 << 50, reserve: -(1 << 50)) : World.defaultLimits
+    }
 
     /// Runs a body with a world and the way into it; a mount is over when this returns.
     func run(
         _ world: World? = nil, _ body: (World, any PosixCalls) async throws -> Void
     ) async throws {
-        let scene = try Scene(world ?? World(), self)
+        let scene = try Scene(world ?? World(limits: limits), self)
         do {
             try await body(scene.world, scene.calls)
         } catch {
@@ -41,6 +49,11 @@ final class Scene: Sendable {
         case .layer:
             mount = nil
             calls = LayerCalls(world.driver)
+        case .passthrough:
+            let kernel = SimulatedKernel(time: world.time)
+            world.fileSystem.attach(kernel, passthrough: kernel)
+            mount = nil
+            calls = LayerCalls(world.driver, kernel: kernel)
         case .mount:
             let mount = try WorldMount(world.fileSystem)
             self.mount = mount

@@ -23,6 +23,7 @@ final class World: Sendable {
     let link: LinkMonitor
     private let changes: ChangeFeed
 
+    static let defaultLimits = CacheLimits(limit: 1 << 30, reserve: 0)
     static let defaults = RemoteDefaults(
         filePermissions: 0o644, directoryPermissions: 0o755, userID: 0, groupID: 0)
 
@@ -34,7 +35,7 @@ final class World: Sendable {
         store: MemoryStore = MemoryStore(), state: WorldState? = nil, time: ManualTime = ManualTime(),
         writeback configuration: WritebackConfiguration = WritebackConfiguration(
             host: "robot", defaults: World.defaults),
-        limits: CacheLimits = CacheLimits(limit: 1 << 30, reserve: 0),
+        limits: CacheLimits = World.defaultLimits,
         _ configure: (inout FileSystemOptions) -> Void = { _ in }
     ) throws {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })

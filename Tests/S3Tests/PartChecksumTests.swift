@@ -83,7 +83,7 @@ struct PartChecksumTests {
             let upload = try await Self.create(store)
             #expect(upload.checksum == .crc64nvme)
             let part = try await Self.send(store, upload)
-            #expect(part.checksum == Self.checksum && part.md5 == Self.md5)
+            #expect(part.checksum == Self.checksum && part.md5 == nil)
             let copied = try await store.copyPart(
                 from: ObjectKey("s"), sourceETag: ETag("s"), range: 0..<9, to: Self.key, upload: upload, number: 2)
             #expect(copied.checksum == Self.checksum)

@@ -417,18 +417,6 @@ extension CachedFile {
 // MARK: Uploads
 
 extension CachedFile {
-    /// A moment of the file's bytes.
-    public struct Version: Equatable, Sendable {
-        public var changes: UInt64
-        /// Equal to a later version's: up to this version's size, the file still is as it was.
-        public var rewrites: UInt64
-        /// Bytes.
-        public var size: Int64
-        /// Whether later changes raise the numbers without fail. False while programs write past this object: then only
-        /// bytes that were read twice, and the same, are known to have been so at one moment, the one in between.
-        public var isExact = true
-    }
-
     /// In the middle of a change the bytes are of no moment: what is told then is equal to nothing that is told later.
     public var version: Version {
         state.withLock { state in
@@ -438,7 +426,8 @@ extension CachedFile {
                 if state.rewritesUnderWay > 0 { state.rewrites += 1 }
             }
             return Version(
-                changes: state.changes, rewrites: state.rewrites, size: state.size, isExact: !state.isWatched)
+                changes: state.changes, rewrites: state.rewrites, size: state.size, isExact: !state.isWatched,
+                isResting: isResting(state))
         }
     }
 
@@ -465,8 +454,7 @@ extension CachedFile {
             try commit(isCurrent)
             state.base = object
             state.handover?.sent = isSame ? state.changes : nil
-            let former = isSame ? formerOnce(state, as: object) : nil
-            state.handover?.former = former
+            state.handover?.former = isSame && version.isResting ? Handover.Former(sentAs: object) : nil
             if !isCurrent && state.rewrites == version.rewrites {
                 try saveBaseChecksums(upTo: version.size, state)
             }
@@ -499,7 +487,9 @@ extension CachedFile {
     public func synchronize() throws(CacheError) {
         let moment = state.withLock { state in
             observe(&state)
-            return SyncMoment(isNeeded: state.isUnsynced || state.isWatched || state.syncError != nil, state)
+            return SyncMoment(
+                isNeeded: state.isUnsynced || state.isWatched || state.syncError != nil, isResting: isResting(state),
+                state)
         }
         guard moment.isNeeded else { return }
         try rememberingFailure { () throws(Errno) in
@@ -511,6 +501,7 @@ extension CachedFile {
         state.withLock { state in
             // Only now: another caller must not take a sync that is still under way for done.
             state.synced = max(state.synced, moment.written)
+            state.handover?.isSynced = moment.isResting
             // One that was cut meanwhile may be shorter.
             if state.cuts == moment.cuts { state.durableSize = max(state.durableSize, moment.size) }
         }
@@ -553,14 +544,16 @@ extension CachedFile {
     /// What a sync covers that begins now.
     private struct SyncMoment {
         var isNeeded: Bool
+        var isResting: Bool
         var written: UInt64
         var size: Int64
         var cuts: UInt64
         var logEnd: Int64?
         var appended: Range<Int64>
 
-        init(isNeeded: Bool, _ state: borrowing State) {
+        init(isNeeded: Bool, isResting: Bool, _ state: borrowing State) {
             self.isNeeded = isNeeded
+            self.isResting = isResting
             written = state.written
             size = state.size
             cuts = state.cuts
@@ -582,7 +575,7 @@ extension CachedFile {
     var isUnsynced: Bool {
         state.withLock { state in
             observe(&state)
-            return state.isUnsynced || state.isWatched && !isResting(state)
+            return state.isUnsynced || state.isWatched && state.handover?.isSynced != true
         }
     }
 

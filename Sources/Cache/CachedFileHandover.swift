@@ -86,13 +86,6 @@ extension CachedFile {
         return Handover.Former(base: state.base, checksums: state.checksums, isWhollyChecked: isChecked)
     }
 
-    /// What a file that was sent as it is becomes when nobody writes to it any more; nil if a change would not be told for
-    /// sure.
-    func formerOnce(_ state: borrowing State, as object: RemoteObject) -> Handover.Former? {
-        guard isResting(state) else { return nil }
-        return Handover.Former(base: object, checksums: BlockChecksums(isStored: false), isWhollyChecked: false)
-    }
-
     /// Whether a file that programs write past this object is in the bucket as it is.
     public var isSentAsItIs: Bool {
         state.withLock { state in

@@ -10,6 +10,8 @@ struct Handover: Sendable {
     var mayBeMapped = false
     /// The data file when it was last looked at; nil while nobody writes.
     var seen: DiskFileStatus?
+    /// The last sync began when the file was at rest: it left nothing out that will not show.
+    var isSynced = false
     var former: Former?
     /// Of ``CachedFile/Version/changes``, when the file was last sent as it was.
     var sent: UInt64?
@@ -19,6 +21,17 @@ struct Handover: Sendable {
         let base: RemoteObject?
         let checksums: BlockChecksums
         let isWhollyChecked: Bool
+
+        init(base: RemoteObject?, checksums: BlockChecksums, isWhollyChecked: Bool) {
+            self.base = base
+            self.checksums = checksums
+            self.isWhollyChecked = isWhollyChecked
+        }
+
+        /// Of a file that was sent as it is.
+        init(sentAs object: RemoteObject) {
+            self.init(base: object, checksums: BlockChecksums(isStored: false), isWhollyChecked: false)
+        }
     }
 
     var isForWriting: Bool { writers > 0 || mayBeMapped }

@@ -207,9 +207,51 @@ import Testing
         // Time must have passed before a file may count as resting.
         #expect(file.isUnsynced)
         fixture.time.advance(by: .seconds(10))
+        try cache.flush()
         #expect(!file.isUnsynced)
         try write("!", at: 8, into: file.inode)
         #expect(file.isUnsynced)
+    }
+
+    /// As the next write of a program does that comes within one tick of the kernel's clock.
+    private func write(_ text: String, withoutATraceInto number: InodeNumber) throws {
+        let file = try PosixDisk(path: fixture.directory.path).open(FileCache.dataName(number), .existing)
+        let time = try file.status().modified
+        try file.write(Array(text.utf8), at: 0)
+        try file.setModified(time)
+    }
+
+    @Test func whatIsWrittenRightAfterASyncIsSyncedByALaterOne() throws {
+        let file = try cache.acquire(try fixture.makeFile("a", "text"), forWriting: true)
+        try cache.handOver(file, for: .writing)
+        try write("more", at: 0, into: file.inode)
+        try cache.flush()
+        try write("same", withoutATraceInto: file.inode)
+        fixture.time.advance(by: .seconds(10))
+        #expect(file.isUnsynced)
+        try cache.flush()
+        #expect(!file.isUnsynced)
+    }
+
+    @Test(arguments: [false, true])
+    func aFileThatWasSentIsCleanAtTheEndOnlyIfItRestedBefore(_ isResting: Bool) throws {
+        let file = try cache.acquire(try fixture.makeFile("a", "text"), forWriting: true)
+        try cache.handOver(file, for: .writing)
+        try write("more", at: 0, into: file.inode)
+        if isResting { fixture.time.advance(by: .seconds(10)) }
+        let version = file.version
+        if !isResting { try write("same", withoutATraceInto: file.inode) }
+        fixture.time.advance(by: .seconds(10))
+        try file.finishUpload(of: version, as: RemoteObject(key: ObjectKey("a"), etag: ETag("v1"), size: 4)) { _ in
+            try fixture.journal.write { transaction in
+                var row = try #require(try transaction.inode(file.inode))
+                row.remote = RemoteObject(key: ObjectKey("a"), etag: ETag("v1"), size: 4)
+                row.attempt = nil
+                try transaction.update(row)
+            }
+        }
+        cache.handBack(file, .writing)
+        #expect(try isDirty(file) == !isResting)
     }
 
     @Test func requestsThatChangeAFileGoTogetherWithWhatIsWrittenPastThisProcess() throws {

@@ -218,7 +218,7 @@ extension CrashRunner {
         let found = try await TreeSnapshot(of: calls)
         let reason =
             isCut
-            ? try promises.findCut(found, underWay: underWay) : promises.findKilled(found, underWay: underWay)
+            ? try promises.findCut(found, underWay: underWay) : try promises.findKilled(found, underWay: underWay)
         if let reason { throw Breach(reason: "after \(isCut ? "a power cut" : "a kill"): \(reason)") }
         try checkObjects()
     }

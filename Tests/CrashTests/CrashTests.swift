@@ -5,11 +5,11 @@ import Testing
 /// a former one is recovered from: what returned calls have promised is there, and in the end everything is in the
 /// bucket. ``CrashHistories`` says how to run more of them, and how to repeat one.
 ///
-/// Not modelled: the kernel's side of FUSE (its cache, requests under way when the process dies); a write of a program
-/// that is cut in two by a kill; threads that run at the same instant (everything runs on one, in an order by seed);
-/// requests that take effect after later ones (LateRequestTests); others who use the bucket (ModelTests); programs that
-/// write on past a daemon that died, and what they map (HandoverTests, test_passthrough.py);
-/// a disk that lies about a sync or returns other bytes than it was given; file systems that lose what was synced.
+/// Not modelled: the kernel's side of FUSE (its cache, requests under way when the process dies); threads that run at the
+/// same instant (everything runs on one, in an order by seed); requests that take effect after later ones
+/// (LateRequestTests); others who use the bucket (ModelTests); programs that write on past a daemon that died, and what
+/// they map (HandoverTests, test_passthrough.py); a disk that lies about a sync or returns other bytes than it was given;
+/// file systems that lose what was synced.
 @Suite struct CrashTests {
     @Test func whatReturnedCallsPromisedSurvivesAnyCrash() async throws {
         let sum = try await CrashHistories(crashes: 20_000).run()

@@ -49,8 +49,8 @@ struct Promises {
     // MARK: Crashes
 
     /// Nil if what is there after a kill is as promised; it is `now` from here on. `underWay`: the tree that the call
-    /// which did not return would have left.
-    mutating func findKilled(_ found: TreeSnapshot, underWay: ReferenceFileSystem?) -> String? {
+    /// which did not return would have left; of a write, some bytes may be there and others not.
+    mutating func findKilled(_ found: TreeSnapshot, underWay: ReferenceFileSystem?) throws -> String? {
         var reasons: [String] = []
         for candidate in [now] + [underWay].compactMap({ $0 }) {
             var tree = candidate
@@ -61,6 +61,17 @@ struct Promises {
                 return nil
             }
             reasons.append(differences.joined(separator: "; "))
+        }
+        if var tree = underWay {
+            tree.closeAll()
+            let differences = found.differences(from: tree) { number, _, bytes in
+                Self.allows(bytes, number, in: [now, tree])
+            }
+            if differences.isEmpty {
+                try tree.setBytes(found)
+                returned(tree)
+                return nil
+            }
         }
         return reasons.joined(separator: "\n  or ")
     }
@@ -73,7 +84,7 @@ struct Promises {
             var tree = candidate
             tree.closeAll()
             let differences = found.differences(from: tree) { number, _, bytes in
-                Self.allows(bytes, number, in: all[(synced[number] ?? 0)...])
+                Self.allows(bytes, number, in: Array(all[(synced[number] ?? 0)...]))
             }
             if differences.isEmpty {
                 try restart(with: tree, found)
@@ -85,7 +96,7 @@ struct Promises {
     }
 
     /// Whether each byte is one that the file had at its place at one of the moments.
-    private static func allows(_ bytes: [UInt8], _ number: Int, in moments: ArraySlice<ReferenceFileSystem>) -> Bool {
+    private static func allows(_ bytes: [UInt8], _ number: Int, in moments: [ReferenceFileSystem]) -> Bool {
         let contents = moments.compactMap { tree -> [UInt8]? in
             guard case .file(let bytes) = tree.inodes[number]?.body else { return nil }
             return bytes
@@ -99,12 +110,19 @@ struct Promises {
 
     private mutating func restart(with tree: ReferenceFileSystem, _ found: TreeSnapshot) throws {
         var tree = tree
-        for (path, node) in found.nodes where node.status.kind == .file {
-            try tree.setBytes(node.bytes, at: path)
-        }
+        try tree.setBytes(found)
         states = [tree]
         durable = 0
         synced = [:]
         remember(tree)
+    }
+}
+
+extension ReferenceFileSystem {
+    /// Files get the bytes that were found.
+    fileprivate mutating func setBytes(_ found: TreeSnapshot) throws {
+        for (path, node) in found.nodes where node.status.kind == .file {
+            try setBytes(node.bytes, at: path)
+        }
     }
 }

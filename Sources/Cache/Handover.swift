@@ -21,18 +21,14 @@ struct Handover: Sendable {
         let base: RemoteObject?
         let checksums: BlockChecksums
         let isWhollyChecked: Bool
-
-        init(base: RemoteObject?, checksums: BlockChecksums, isWhollyChecked: Bool) {
-            self.base = base
-            self.checksums = checksums
-            self.isWhollyChecked = isWhollyChecked
-        }
-
-        /// Of a file that was sent as it is.
-        init(sentAs object: RemoteObject) {
-            self.init(base: object, checksums: BlockChecksums(isStored: false), isWhollyChecked: false)
-        }
     }
 
     var isForWriting: Bool { writers > 0 || mayBeMapped }
+}
+
+extension Handover.Former {
+    /// Of a file that was sent as it is.
+    init(sentAs object: RemoteObject) {
+        self.init(base: object, checksums: BlockChecksums(isStored: false), isWhollyChecked: false)
+    }
 }

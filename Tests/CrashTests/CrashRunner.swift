@@ -40,14 +40,15 @@ struct CrashRunner {
         var again: [CrashOperation.Again]
     }
 
-    private let seed: UInt64
+    private var world: World { scene.world }
     private let scheduler: SerialScheduler
     private let time: ManualTime
     private let disk: SimulatedDisk
     private let store = MemoryStore(multipartLimits: .small)
     private let link: CrashLink
-    private var world: World
-    private var calls: any PosixCalls
+    /// In every other history the kernel moves bytes of open files by itself, where it may.
+    private let stage: Stage
+    private var scene: Scene
     private var interpreter: CallInterpreter
     private var state: WorldState
     private var promises: Promises
@@ -79,29 +80,24 @@ struct CrashRunner {
     private init(
         _ seed: UInt64, _ scheduler: SerialScheduler, _ time: ManualTime, _ template: SimulatedDisk
     ) throws {
-        self.seed = seed
         self.scheduler = scheduler
         self.time = time
         disk = try SimulatedDisk(copying: template, seed: seed)
         link = CrashLink(disk, seed: seed)
         state = WorldState(on: disk)
         state.walLimit = seed % 3 == 0 ? 8 << 20 : 1 << 16
-        (world, calls) = try Self.open(state, store, time, link, seed)
-        interpreter = CallInterpreter(calls)
-        promises = Promises(ReferenceFileSystem(userID: Stage.layer.owner.user, groupID: Stage.layer.owner.group))
+        stage = seed % 2 == 0 ? .passthrough : .layer
+        scene = try Self.open(state, store, time, link, stage)
+        interpreter = CallInterpreter(scene.calls)
+        promises = Promises(ReferenceFileSystem(userID: stage.owner.user, groupID: stage.owner.group))
     }
 
-    /// In every other history the kernel moves bytes of open files by itself, where it may.
     private static func open(
-        _ state: WorldState, _ store: MemoryStore, _ time: ManualTime, _ link: CrashLink, _ seed: UInt64
-    ) throws -> (World, any PosixCalls) {
-        let limits = CacheLimits(limit: 1 << 40, reserve: 0)
-        let world = try World(store: store, state: state, time: time, writeback: .smallParts, limits: limits)
+        _ state: WorldState, _ store: MemoryStore, _ time: ManualTime, _ link: CrashLink, _ stage: Stage
+    ) throws -> Scene {
+        let world = try World(store: store, state: state, time: time, writeback: .smallParts, limits: stage.limits)
         link.enter(world)
-        guard seed % 2 == 0 else { return (world, LayerCalls(world.driver)) }
-        let kernel = SimulatedKernel(time: time)
-        world.fileSystem.attach(kernel, passthrough: kernel)
-        return (world, LayerCalls(world.driver, kernel: kernel))
+        return try Scene(world, stage)
     }
 
     private mutating func run(_ history: [CrashOperation]) async {
@@ -213,9 +209,9 @@ extension CrashRunner {
             try await crashAtStart()
             isCut = try restart(again.end) || isCut
         }
-        (world, calls) = try Self.open(state, store, time, link, seed)
-        interpreter = CallInterpreter(calls)
-        let found = try await TreeSnapshot(of: calls)
+        scene = try Self.open(state, store, time, link, stage)
+        interpreter = CallInterpreter(scene.calls)
+        let found = try await TreeSnapshot(of: scene.calls)
         let reason =
             isCut
             ? try promises.findCut(found, underWay: underWay) : try promises.findKilled(found, underWay: underWay)
@@ -240,7 +236,7 @@ extension CrashRunner {
 
     private mutating func crashAtStart() async throws {
         do {
-            let (world, _) = try Self.open(state, store, time, link, seed)
+            let world = try Self.open(state, store, time, link, stage).world
             await scheduler.rest()
             if disk.hasCrashed { outcome.crashedStarts += 1 }
             disk.crash()

@@ -55,15 +55,6 @@ struct Promises {
         for candidate in [now] + [underWay].compactMap({ $0 }) {
             var tree = candidate
             tree.closeAll()
-            let differences = found.differences(from: tree) { _, expected, bytes in expected == bytes }
-            if differences.isEmpty {
-                returned(tree)
-                return nil
-            }
-            reasons.append(differences.joined(separator: "; "))
-        }
-        if var tree = underWay {
-            tree.closeAll()
             let differences = found.differences(from: tree) { number, _, bytes in
                 Self.allows(bytes, number, in: [now, tree])
             }
@@ -72,6 +63,7 @@ struct Promises {
                 returned(tree)
                 return nil
             }
+            reasons.append(differences.joined(separator: "; "))
         }
         return reasons.joined(separator: "\n  or ")
     }
@@ -84,7 +76,7 @@ struct Promises {
             var tree = candidate
             tree.closeAll()
             let differences = found.differences(from: tree) { number, _, bytes in
-                Self.allows(bytes, number, in: Array(all[(synced[number] ?? 0)...]))
+                Self.allows(bytes, number, in: all[(synced[number] ?? 0)...])
             }
             if differences.isEmpty {
                 try restart(with: tree, found)
@@ -96,7 +88,9 @@ struct Promises {
     }
 
     /// Whether each byte is one that the file had at its place at one of the moments.
-    private static func allows(_ bytes: [UInt8], _ number: Int, in moments: [ReferenceFileSystem]) -> Bool {
+    private static func allows(
+        _ bytes: [UInt8], _ number: Int, in moments: some Sequence<ReferenceFileSystem>
+    ) -> Bool {
         let contents = moments.compactMap { tree -> [UInt8]? in
             guard case .file(let bytes) = tree.inodes[number]?.body else { return nil }
             return bytes

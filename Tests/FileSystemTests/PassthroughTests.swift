@@ -63,7 +63,7 @@ import struct SystemPackage.FileDescriptor
 
     init() throws {
         world = try World(
-            time: ManualTime(wall: SystemTime().wall), limits: CacheLimits(limit: 1 << 50, reserve: -(1 << 50)))
+            time: ManualTime(wall: SystemTime().wall), limits: Stage.passthrough.limits)
         world.fileSystem.attach(pages, passthrough: kernel)
     }
 

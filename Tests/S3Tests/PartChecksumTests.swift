@@ -152,40 +152,42 @@ struct PartChecksumTests {
         }
     }
 
-    @Test func anUploadIsGivenUpWhoseChecksumsAreRefusedAtTheEnd() async throws {
-        try await withStore(
-            Self.script { operation, _, _ in operation == .complete ? .error("InvalidRequest", 400) : nil }
-        ) { store, server in
-            let upload = try await Self.create(store)
-            let part = try await Self.send(store, upload)
-            #expect(await kind { try await Self.complete(store, upload, [part]) } == .noSuchUpload)
-            #expect(server.requests.map { Operation($0) } == [.create, .part, .complete, .abort])
-            #expect(try await !Self.isCreatedWithChecksum(store))
+    /// What comes of an upload whose completion is refused.
+    private struct Refusal {
+        var kind: StoreError.Kind?
+        var operations: [Operation]
+        var nextHasChecksum: Bool
+
+        init(_ code: String, _ status: Int = 400, _ condition: WriteCondition = .none) async throws {
+            (kind, operations, nextHasChecksum) = (nil, [], false)
+            try await withStore(
+                script { operation, _, _ in operation == .complete ? .error(code, status) : nil }
+            ) { store, server in
+                let upload = try await create(store)
+                let part = try await send(store, upload)
+                kind = await S3Tests.kind { try await complete(store, upload, [part], condition) }
+                operations = server.requests.map { Operation($0) }
+                nextHasChecksum = try await isCreatedWithChecksum(store)
+            }
         }
+    }
+
+    @Test func anUploadIsGivenUpWhoseChecksumsAreRefusedAtTheEnd() async throws {
+        let refusal = try await Refusal("InvalidRequest")
+        #expect(refusal.kind == .noSuchUpload && !refusal.nextHasChecksum)
+        #expect(refusal.operations == [.create, .part, .complete, .abort])
     }
 
     /// Else an upload whose parts a store refuses for their checksums would begin anew for ever.
     @Test func afterPartsThatDoNotFitUploadsHaveNoChecksum() async throws {
-        try await withStore(
-            Self.script { operation, _, _ in operation == .complete ? .error("InvalidPart", 400) : nil }
-        ) { store, server in
-            let upload = try await Self.create(store)
-            let part = try await Self.send(store, upload)
-            #expect(await kind { try await Self.complete(store, upload, [part]) } == .invalidPart)
-            #expect(server.requests.map { Operation($0) } == [.create, .part, .complete])
-            #expect(try await !Self.isCreatedWithChecksum(store))
-        }
+        let refusal = try await Refusal("InvalidPart")
+        #expect(refusal.kind == .invalidPart && !refusal.nextHasChecksum)
+        #expect(refusal.operations == [.create, .part, .complete])
     }
 
     @Test func aConditionThatTheStoreDoesNotHaveIsNoMatterOfChecksums() async throws {
-        try await withStore(
-            Self.script { operation, _, _ in operation == .complete ? .error("NotImplemented", 501) : nil }
-        ) { store, _ in
-            let upload = try await Self.create(store)
-            let part = try await Self.send(store, upload)
-            #expect(await kind { try await Self.complete(store, upload, [part], .ifAbsent) } == .unsupported)
-            #expect(try await Self.isCreatedWithChecksum(store))
-        }
+        let refusal = try await Refusal("NotImplemented", 501, .ifAbsent)
+        #expect(refusal.kind == .unsupported && refusal.nextHasChecksum)
     }
 
     @Test func aPartThatArrivedAsOtherBytesIsFound() async throws {

@@ -186,9 +186,13 @@ def make_bucket(weed, name):
     client = servers.client(weed.endpoint)
     if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket=name)
-        # SeaweedFS takes seconds for the first object of a bucket.
-        client.put_object(Bucket=name, Key="first")
-        client.delete_object(Bucket=name, Key="first")
+        put_first_object(client, name)
+
+
+def put_first_object(client, bucket_name):
+    """SeaweedFS takes seconds for the first object of a bucket."""
+    client.put_object(Bucket=bucket_name, Key="first")
+    client.delete_object(Bucket=bucket_name, Key="first")
 
 
 def empty(directory):

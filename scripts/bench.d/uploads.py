@@ -10,28 +10,28 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from drivers import AT_ONCE, JuiceFS
-from harness.link import link
+from drivers import AT_ONCE, JuiceFS, put_first_object
 from harness.mount import sluice, timed
 from harness.processes import wait_until
 from harness.stores import S3Bucket
-from objects import BLOCK, MIB
+from objects import BLOCK
 from plain_client import PlainClient
 from programs import Program
+from reads import PLACES
 
 FILES = 5_000
 FILE_SIZE = 8 << 10
 CONNECTIONS = 16
-# Round trip in ms, Mbit/s, MiB.
-LINKS = [(20, 1_000, 128), (60, 20, 4)]
+# MiB that are sent over each link.
+LARGE_SIZES = (128, 4)
 SMALL_TARGET, LARGE_TARGET = 1 / 1.5, 1 / 1.1
 
 
 def measure(bench):
     drivers = [driver for driver in bench.mounts if driver.name != JuiceFS.name]
     small_files(bench, drivers)
-    for round_trip, rate, size in LINKS:
-        large_file(bench, drivers, (round_trip, rate), size * MIB)
+    for place, size in zip(PLACES[1:], LARGE_SIZES):
+        large_file(bench, drivers, place, size)
 
 
 NUMBERS = itertools.count()
@@ -41,9 +41,7 @@ NUMBERS = itertools.count()
 def new_bucket(bench):
     """For one measurement."""
     bucket = S3Bucket(bench.weed.endpoint, f"bench-uploads-{next(NUMBERS)}")
-    # SeaweedFS takes seconds for the first object of a bucket.
-    bucket.put("first", b"")
-    bucket.delete("first")
+    put_first_object(bucket.client, bucket.name)
     yield bucket
     bucket.remove()
 
@@ -78,11 +76,9 @@ def small_files(bench, drivers):
     bench.at_least(rows[what], SMALL_TARGET)
 
 
-def large_file(bench, drivers, way, size):
-    round_trip, rate = way
-    what = f"file of {size // MIB} MiB in the bucket after its close, s; {round_trip} ms, "
-    what += f"{rate // 1_000} Gbit/s" if rate >= 1_000 else f"{rate} Mbit/s"
-    data = BLOCK * (size // MIB)
+def large_file(bench, drivers, place, size):
+    what = f"file of {size} MiB in the bucket after its close, s; {place.name}"
+    data = BLOCK * size
 
     def of_plain_client(endpoint):
         with new_bucket(bench) as bucket:
@@ -98,7 +94,7 @@ def large_file(bench, drivers, way, size):
             wait_until(bucket.keys, "the file is in the bucket", timeout=600, interval=0.01)
             return {what: time.monotonic() - start}
 
-    with link(bench.weed.endpoint, *way) as endpoint:
+    with place.around(bench.weed.endpoint) as endpoint:
         plain = ("plain client", lambda: of_plain_client(endpoint))
         rows = bench.compare([plain, *((driver.name, lambda driver=driver: of(driver, endpoint)) for driver in drivers)])
     bench.at_least(rows[what], LARGE_TARGET)

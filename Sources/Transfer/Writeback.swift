@@ -238,13 +238,14 @@ extension Writeback {
     }
 
     private func left(under top: InodeNumber, since ticket: UInt64) throws -> Int {
+        // Before the journal: the tombstones that a run left are there when it counts as ended.
+        let reached = state.withLock { $0.reached }
         let (pending, hasTombstones) = try journal.read { transaction in
             (
                 try transaction.pendingUnder(top).map(\.number),
                 try Self.hasTombstones(under: top, in: transaction)
             )
         }
-        let reached = state.withLock { $0.reached }
         return pending.count { (reached[$0] ?? 0) < ticket } + (hasTombstones ? 1 : 0)
     }
 

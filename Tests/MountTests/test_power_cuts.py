@@ -45,7 +45,9 @@ def make_machine(disk, make_mount, recorders):
 
 
 def cut_power(campaign, disk):
-    """The daemon and its programs die with the copy of the disk; returns that."""
+    """The daemon and its programs die with the copy of the disk; returns that. Halted before it: a request that is sent
+    after the cut would reach the bucket, which lives on, without the disk that knows of it."""
+    campaign.mount.freeze()
     cut = disk.copy()
     campaign.mount.kill(campaign.recorders.kill)
     return cut

@@ -54,13 +54,15 @@ class Mount:
         return ["mount", bucket.source, self.path, *bucket.options, "--state-dir", self.state, *self.options]
 
     def start_and_kill_after(self, seconds, before_the_kill=lambda: None):
-        """Starts the daemon and kills it at this moment of its life; says whether it answered by then."""
+        """Starts the daemon and kills it at this moment of its life, stopped for `before_the_kill()`; says whether it
+        answered by then."""
         command = [*self.launcher, str(SLUICE), *map(str, self._arguments()), "--foreground"]
         variables = {**os.environ, **self.bucket.environment}
         daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         answered = is_mounted(self.path)
         assert daemon.poll() is None, f"the daemon ended by itself with {daemon.returncode}: {self.log()[-2000:]}"
+        daemon.send_signal(signal.SIGSTOP)
         before_the_kill()
         daemon.kill()
         daemon.wait()
@@ -106,6 +108,11 @@ class Mount:
         assert result.returncode == 0, f"sluice unmount ended with {result.returncode}: {result.stderr}"
         assert not is_mounted(self.path)
         self.wait_for_end(pid)
+
+    def freeze(self):
+        """Halts the daemon where it is (SIGSTOP), so that nothing is sent from now on; what the kernel does for it goes on.
+        Ends with `kill`."""
+        os.kill(self.pid, signal.SIGSTOP)
 
     def kill(self, end_programs=lambda: None):
         """kill -9 of the daemon, and removal of the dead mount that the kernel keeps, after `end_programs()`: without the

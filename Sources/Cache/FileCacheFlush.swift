@@ -21,9 +21,15 @@ extension FileCache {
     }
 
     /// Makes a file's bytes and its data file's name survive a power cut, and has the journal say so.
-    public func makeDurable(_ file: CachedFile) throws {
+    func makeDurable(_ file: CachedFile) throws {
         try file.synchronize()
         try settle(file)
+    }
+
+    /// The same for a task, whose thread is for others while the disk works.
+    public func makeDurableAside(_ file: CachedFile) async throws {
+        guard file.isUnsynced else { return try makeDurable(file) }
+        try await disk.aside { try self.makeDurable(file) }
     }
 
     /// The work of the flush timer: makes all that was acknowledged before survive a power cut, brings rows up to

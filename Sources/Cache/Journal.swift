@@ -25,7 +25,7 @@ public final class Journal: Sendable {
     }
 
     private let queue: DatabaseQueue
-    private let disk: any Disk
+    let disk: any Disk
     /// Of the write-ahead log, on the disk.
     private let walName: String
     private let walLimit: Int64
@@ -35,6 +35,7 @@ public final class Journal: Sendable {
     /// Of these, the last one that a program was told of.
     private let acknowledged = Atomic<UInt64>(1)
     private let syncs = Mutex(Syncs())
+    let sharedSync = SharedSync()
     let departed = DepartedKeys()
     let inodeRows = InodeRows()
     let damagedRows = DamagedRows()

@@ -101,10 +101,22 @@ public protocol Disk: Sendable {
     /// Makes everything on the disk survive a power cut.
     func synchronizeAll() throws(Errno)
     func space() throws(Errno) -> DiskSpace
+    /// Does work that waits for the disk, such as a sync, on a thread that may: those of Swift's tasks are as many as there
+    /// are processors.
+    func runAside(_ work: @escaping @Sendable () -> Void)
 }
 
 extension Disk {
     public func status(of name: String) throws(Errno) -> DiskFileStatus { try open(name, .existing).status() }
+
+    public func runAside(_ work: @escaping @Sendable () -> Void) { DiskThreads.run(work) }
+
+    /// The same, for who waits for its outcome.
+    public func aside<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            runAside { continuation.resume(with: Result(catching: work)) }
+        }
+    }
 }
 
 extension Errno {

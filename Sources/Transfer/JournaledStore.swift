@@ -15,8 +15,8 @@ final class JournaledStore: ForwardingStore {
         self.journal = journal
     }
 
-    private func synchronize() throws(StoreError) {
-        do { try journal.synchronize() } catch {
+    private func synchronize() async throws(StoreError) {
+        do { try await journal.synchronizeAside() } catch {
             throw StoreError(.localFault, message: "the journal could not be synced: \(error)")
         }
     }
@@ -24,17 +24,17 @@ final class JournaledStore: ForwardingStore {
     func put(
         _ key: ObjectKey, body: any ByteSource, metadata: [String: String], condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try synchronize()
+        try await synchronize()
         return try await base.put(key, body: body, metadata: metadata, condition: condition)
     }
 
     func delete(_ key: ObjectKey, ifMatch: ETag?) async throws(StoreError) {
-        try synchronize()
+        try await synchronize()
         try await base.delete(key, ifMatch: ifMatch)
     }
 
     func delete(_ keys: [ObjectKey]) async throws(StoreError) -> [ObjectKey: StoreError] {
-        try synchronize()
+        try await synchronize()
         return try await base.delete(keys)
     }
 
@@ -42,7 +42,7 @@ final class JournaledStore: ForwardingStore {
         from source: ObjectKey, sourceETag: ETag, to destination: ObjectKey, metadata: [String: String]?,
         condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try synchronize()
+        try await synchronize()
         return try await base.copy(
             from: source, sourceETag: sourceETag, to: destination, metadata: metadata, condition: condition)
     }
@@ -50,14 +50,14 @@ final class JournaledStore: ForwardingStore {
     func createMultipartUpload(
         _ key: ObjectKey, metadata: [String: String]
     ) async throws(StoreError) -> UploadID {
-        try synchronize()
+        try await synchronize()
         return try await base.createMultipartUpload(key, metadata: metadata)
     }
 
     func completeMultipartUpload(
         _ key: ObjectKey, upload: UploadID, parts: [UploadedPart], condition: WriteCondition
     ) async throws(StoreError) -> ETag {
-        try synchronize()
+        try await synchronize()
         return try await base.completeMultipartUpload(key, upload: upload, parts: parts, condition: condition)
     }
 }

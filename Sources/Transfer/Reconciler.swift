@@ -21,6 +21,8 @@ final class Reconciler: Sendable {
         var singlePutLimit = PartPlan.defaultSinglePutLimit
         /// Smallest part wished for, bytes.
         var partSize: Int64 = 8 << 20
+        /// See ``WritebackConfiguration/concurrency``.
+        var concurrency = 4
         /// See ``WritebackConfiguration/partConcurrency``.
         var partConcurrency = 8
         /// Attributes that objects get.
@@ -64,6 +66,7 @@ final class Reconciler: Sendable {
     let partCopies = PartCopies()
     /// Of all files: they share the link.
     let partPace: Mutex<PartPace>
+    private let largeTransfers: LargeTransfers
     private let locks = KeyLocks()
 
     init(
@@ -82,6 +85,7 @@ final class Reconciler: Sendable {
         self.cache = cache
         self.settings = settings
         partPace = Mutex(PartPace(most: settings.partConcurrency))
+        largeTransfers = LargeTransfers(atOnce: settings.concurrency)
         self.time = time
         self.logger = logger
         self.makeToken = makeToken
@@ -133,14 +137,17 @@ extension Reconciler {
             switch plan {
             case .nothing: return .done
             case .clear: try clear(number)
-            case .stream(let key): return .grows(try await stream(number, to: key, progress))
+            case .stream(let key):
+                return .grows(try await withTurn(of: number) { try await stream(number, to: key, progress) })
             case .wait(let occupant):
                 try markMoved(occupant)
                 return .waits(for: occupant)
             case .follow(let target): return .follows(target)
             case .detach: try await detach(number)
             case .put(let key, _), .copy(_, let key, _):
-                try await locks.withLock(key) { try await act(on: number, at: key, isUrgent: isUrgent, progress) }
+                try await withTurn(of: number) {
+                    try await locks.withLock(key) { try await act(on: number, at: key, isUrgent: isUrgent, progress) }
+                }
                 if try wasSent(number, since: sequence) { return .isWritten }
             }
         }
@@ -149,6 +156,13 @@ extension Reconciler {
 
     func withKey<Value>(_ key: ObjectKey, _ body: () async throws -> Value) async throws -> Value {
         try await locks.withLock(key, body)
+    }
+
+    private func withTurn<Value>(of number: InodeNumber, _ body: () async throws -> Value) async throws -> Value {
+        // The row of a file that is being written may say less than is there.
+        let size = try cache.openFile(number)?.version.size ?? journal.inode(number)?.size ?? 0
+        if size <= LargeTransfers.smallSize { return try await body() }
+        return try await largeTransfers.withTurn(body)
     }
 
     private func plan(for number: InodeNumber, isUrgent: Bool) throws -> WritebackPlan {

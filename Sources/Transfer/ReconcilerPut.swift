@@ -30,7 +30,7 @@ extension Reconciler {
         let file = try cache.acquire(number)
         defer { cache.release(file) }
         if !isMultipart(file.version.size) || !mayStayPartial(file) { try await makeComplete(file) }
-        guard var upload = try beginUpload(of: file, at: key, condition) else { return }
+        guard var upload = try await beginUpload(of: file, at: key, condition) else { return }
         upload.isUrgent = isUrgent
         progress.start(total: upload.version.size)
         if isMultipart(upload.version.size) { return try await putParts(upload, progress) }
@@ -48,12 +48,12 @@ extension Reconciler {
         of file: CachedFile,
         at key: ObjectKey,
         _ condition: WriteCondition
-    ) throws -> FileUpload? {
+    ) async throws -> FileUpload? {
         let version = file.version
         // Before the sync: what is written meanwhile may make the file whole and be lost all the same.
         let hasAllBytes = file.hasAllBytes
         // After a power cut this machine must not have less than it sent.
-        try cache.makeDurable(file)
+        try await cache.makeDurableAside(file)
         let token = makeToken()
         let attempt = try journal.write {
             try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: hasAllBytes)

@@ -24,7 +24,7 @@ extension Reconciler {
             return max(version.size, settings.singlePutLimit)
         }
         // After a power cut this machine must not have less than it sent.
-        try cache.makeDurable(file)
+        try await cache.makeDurableAside(file)
         let end = try file.contiguousEnd
         // An upload without a part would be left open by a file that is closed as it was sent.
         guard end > settings.singlePutLimit, end - (file.base?.size ?? 0) >= settings.partSize else {

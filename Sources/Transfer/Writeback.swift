@@ -12,6 +12,9 @@ import Synchronization
 /// Thread rule: any thread. Methods that are not `async` return at once. Its lock is taken before the journal's and
 /// never held while another is waited for.
 public final class Writeback: Sendable {
+    /// So many small files are worked on in the place of a large one.
+    private static let smallFactor = 4
+
     let configuration: WritebackConfiguration
     let cache: FileCache
     let link: LinkMonitor
@@ -89,6 +92,7 @@ public final class Writeback: Sendable {
                 defaults: configuration.defaults,
                 singlePutLimit: configuration.singlePutLimit,
                 partSize: configuration.partSize,
+                concurrency: configuration.concurrency,
                 partConcurrency: configuration.partConcurrency,
                 metadata: configuration.metadata,
                 idleDelay: configuration.idleDelay,
@@ -101,7 +105,7 @@ public final class Writeback: Sendable {
         )
         state = Mutex(
             State(
-                queue: UploadQueue(concurrency: configuration.concurrency),
+                queue: UploadQueue(concurrency: configuration.concurrency * Self.smallFactor),
                 growth: GrowthWatch(firstSize: configuration.singlePutLimit, idleDelay: configuration.idleDelay)))
     }
 

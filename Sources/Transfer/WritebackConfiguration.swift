@@ -8,7 +8,7 @@ public struct WritebackConfiguration: Sendable {
     public var uploadDelay = Duration.seconds(1)
     /// A file that is open for writing and was not written to for so long goes as it is.
     public var idleDelay = Duration.seconds(30)
-    /// Files worked on at once.
+    /// Files worked on at once; of small ones, that no slow link feels, four times as many.
     public var concurrency = 4
     /// Parts of one file sent at once at most, on a quick link.
     public var partConcurrency = 8

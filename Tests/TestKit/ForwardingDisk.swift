@@ -16,6 +16,7 @@ extension ForwardingDisk {
     public func synchronizeDirectory(_ name: String) throws(Errno) { try base.synchronizeDirectory(name) }
     public func synchronizeAll() throws(Errno) { try base.synchronizeAll() }
     public func space() throws(Errno) -> DiskSpace { try base.space() }
+    public func runAside(_ work: @escaping @Sendable () -> Void) { base.runAside(work) }
 }
 
 /// A file that passes on what it does not do itself.

@@ -27,6 +27,9 @@ public final class UnnamedDisk: Disk {
         return file
     }
 
+    /// At once: nothing here waits.
+    public func runAside(_ work: @escaping @Sendable () -> Void) { work() }
+
     public func remove(_ name: String) { files.withLock { $0[name] = nil } }
 
     public func rename(_ name: String, to newName: String) throws(Errno) {

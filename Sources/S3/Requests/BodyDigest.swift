@@ -12,6 +12,7 @@ struct BodyDigest: Equatable, Sendable {
 
     /// Read at once; bytes.
     private static let pieceSize = 256 << 10
+    private static let shortLength: Int64 = 64 << 10
 
     init(of bytes: [UInt8]) {
         self.init(algorithm: .md5, value: Checksum.digest(.md5, of: bytes))
@@ -23,17 +24,19 @@ struct BodyDigest: Equatable, Sendable {
         self.value = value
     }
 
-    /// Reads the whole source, on a thread that may wait for the disk. Throws `.localFault`, `.cancelled`.
+    /// Reads the whole source, on a thread that may wait for the disk unless it is so short that it is not worth the way.
+    /// Throws `.localFault`, `.cancelled`.
     static func compute(
         _ source: any ByteSource, _ algorithm: Checksum.Algorithm
     ) async throws(StoreError) -> BodyDigest {
+        guard source.count > Self.shortLength else { return try read(source, algorithm) { false } }
         let isCancelled = Flag()
         let result: Result<BodyDigest, StoreError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 DispatchQueue.global(qos: .utility).async {
                     continuation.resume(
                         returning: Result { () throws(StoreError) in
-                            try read(source, algorithm, unless: isCancelled)
+                            try read(source, algorithm) { isCancelled.value.load(ordering: .relaxed) }
                         }
                     )
                 }
@@ -50,14 +53,15 @@ struct BodyDigest: Equatable, Sendable {
     }
 
     private static func read(
-        _ source: any ByteSource, _ algorithm: Checksum.Algorithm, unless isCancelled: Flag
+        _ source: any ByteSource, _ algorithm: Checksum.Algorithm, unless isCancelled: () -> Bool
     ) throws(StoreError) -> BodyDigest {
         let checksum = Checksum(algorithm)
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceSize, alignment: 64)
+        let piece = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Int(min(Int64(pieceSize), max(1, source.count))), alignment: 64)
         defer { piece.deallocate() }
         var offset: Int64 = 0
         while offset < source.count {
-            guard !isCancelled.value.load(ordering: .relaxed) else {
+            guard !isCancelled() else {
                 throw StoreError(.cancelled, message: "cancelled")
             }
             let count = Int(min(Int64(pieceSize), source.count - offset))

@@ -237,6 +237,9 @@ extension SimulatedDisk {
         }
     }
 
+    /// Here and now, so that a history is the same each time.
+    public func runAside(_ work: @escaping @Sendable () -> Void) { work() }
+
     public func space() -> DiskSpace { DiskSpace(total: 1 << 40, free: 1 << 40, available: 1 << 40) }
 
     private static func split(_ name: String) -> (directory: String, last: String) {

@@ -6,7 +6,9 @@ import SystemPackage
 /// interrupt.
 final class ParkedReply<Value: Sendable>: PendingOperation {
     private let reply: Mutex<Reply<Value>?>
-    private let deadline: Mutex<Task<Void, Never>?>
+    private let time: any TimeSource
+    private let otherwise: @Sendable (ParkedReply) -> Duration?
+    private let callOffDeadline = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// When `limit` has passed, `otherwise` answers, or says how much longer to wait.
     init(
@@ -14,18 +16,21 @@ final class ParkedReply<Value: Sendable>: PendingOperation {
         otherwise: @escaping @Sendable (ParkedReply) -> Duration?
     ) {
         self.reply = Mutex(reply)
-        deadline = Mutex(nil)
-        let task = Task { [weak self] in
-            var wait: Duration? = limit
-            while let duration = wait {
-                do { try await time.sleep(for: duration) } catch { return }
-                guard let self else { return }
-                wait = otherwise(self)
-            }
-        }
-        deadline.withLock { $0 = task }
-        if self.reply.withLock({ $0 == nil }) { task.cancel() }
+        self.time = time
+        self.otherwise = otherwise
+        setDeadline(in: limit)
     }
+
+    private func setDeadline(in duration: Duration) {
+        let callOff = time.after(duration) { [weak self] in
+            guard let self, isWaiting, let more = otherwise(self) else { return }
+            setDeadline(in: more)
+        }
+        callOffDeadline.withLock { $0 = callOff }
+        if !isWaiting { callOff() }
+    }
+
+    private var isWaiting: Bool { reply.withLock { $0 != nil } }
 
     /// Does nothing if the answer was given already. Returns whether this was the answer.
     @discardableResult
@@ -35,7 +40,7 @@ final class ParkedReply<Value: Sendable>: PendingOperation {
             return reply
         }
         guard let reply else { return false }
-        deadline.withLock { $0?.cancel() }
+        callOffDeadline.withLock { $0 }?()
         reply(result)
         return true
     }

@@ -106,10 +106,12 @@ public protocol Disk: Sendable {
     func runAside(_ work: @escaping @Sendable () -> Void)
 }
 
+private let diskThreads = BlockingThreads(label: "sluice.disk", count: 16)
+
 extension Disk {
     public func status(of name: String) throws(Errno) -> DiskFileStatus { try open(name, .existing).status() }
 
-    public func runAside(_ work: @escaping @Sendable () -> Void) { DiskThreads.run(work) }
+    public func runAside(_ work: @escaping @Sendable () -> Void) { diskThreads.run(work) }
 
     /// The same, for who waits for its outcome.
     public func aside<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {

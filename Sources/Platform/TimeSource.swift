@@ -8,6 +8,9 @@ public protocol TimeSource: Sendable {
     var wall: Timestamp { get }
     /// Waits on the monotonic clock. Throws CancellationError when the task is cancelled.
     func sleep(for duration: Duration) async throws
+    /// Does `action` when `duration` has passed on the monotonic clock, on any thread and under no lock. What is returned
+    /// calls it off, if it is not too late.
+    func after(_ duration: Duration, _ action: @escaping @Sendable () -> Void) -> @Sendable () -> Void
 }
 
 /// The machine's clocks.
@@ -26,6 +29,12 @@ public struct SystemTime: TimeSource {
 
     public func sleep(for duration: Duration) async throws {
         try await Task.sleep(for: duration)
+    }
+
+    private static let alarms = AlarmClock(time: SystemTime())
+
+    public func after(_ duration: Duration, _ action: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
+        Self.alarms.after(duration, action)
     }
 
     private static func read(_ clock: clockid_t) -> timespec {

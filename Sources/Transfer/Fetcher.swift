@@ -193,11 +193,15 @@ extension Fetcher {
     }
 
     private func startRequests() {
-        while let (request, file) = nextRequest() {
-            Task {
-                let error = await run(request, file)
-                finish(request, error)
-                startRequests()
+        while let first = nextRequest() {
+            // On the reader's thread as far as it goes: none has to be woken to send the request.
+            Task.immediate {
+                var next: (Request, CachedFile)? = first
+                while let (request, file) = next {
+                    let error = await run(request, file)
+                    finish(request, error)
+                    next = nextRequest()
+                }
             }
         }
     }

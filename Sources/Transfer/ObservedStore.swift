@@ -25,12 +25,12 @@ public struct ObservedStore: ObjectStore {
         }
     }
 
-    /// In a task of its own, which the link may end.
+    /// In a task of its own, which the link may end; on the caller's thread as far as it goes.
     private func watched<Answer: Sendable>(
         _ request: @escaping @Sendable (RequestWatch?) async throws(StoreError) -> Answer
     ) async throws(StoreError) -> Answer {
         let watch = link.makeWatch()
-        let task = Task { () async -> Result<Answer, StoreError> in
+        let task = Task.immediate { () async -> Result<Answer, StoreError> in
             do throws(StoreError) { return .success(try await request(watch)) } catch { return .failure(error) }
         }
         watch.onGivingUp { task.cancel() }

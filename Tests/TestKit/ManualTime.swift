@@ -5,7 +5,7 @@ import Synchronization
 public final class ManualTime: TimeSource {
     private struct Sleeper {
         var wakeAt: Duration
-        var continuation: CheckedContinuation<Void, any Error>
+        var wake: @Sendable (Result<Void, any Error>) -> Void
     }
 
     private struct State {
@@ -25,7 +25,7 @@ public final class ManualTime: TimeSource {
     public var monotonic: Duration { state.withLock { $0.monotonic } }
     public var wall: Timestamp { state.withLock { $0.wall } }
 
-    /// Tasks that wait for the clock now.
+    /// Those who wait for the clock now.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
     /// Sets the wall clock alone, as a robot's clock jumps when it finds the network.
@@ -42,7 +42,7 @@ public final class ManualTime: TimeSource {
             for id in due.keys { state.sleepers[id] = nil }
             return due.sorted { ($0.value.wakeAt, $0.key) < ($1.value.wakeAt, $1.key) }.map(\.value)
         }
-        for sleeper in due { sleeper.continuation.resume() }
+        for sleeper in due { sleeper.wake(.success(())) }
     }
 
     /// Turns the clocks to the next moment that a task waits for. False if none does.
@@ -61,16 +61,26 @@ public final class ManualTime: TimeSource {
     public func sleep(for duration: Duration) async throws {
         try Task.checkCancellation()
         guard duration > .zero else { return }
-        let id = state.withLock { state in
-            state.nextID += 1
-            return state.nextID
-        }
+        let id = makeID()
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 enter(id, for: duration, continuation)
             }
         } onCancel: {
-            state.withLock { $0.sleepers.removeValue(forKey: id) }?.continuation.resume(throwing: CancellationError())
+            state.withLock { $0.sleepers.removeValue(forKey: id) }?.wake(.failure(CancellationError()))
+        }
+    }
+
+    public func after(_ duration: Duration, _ action: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
+        let id = makeID()
+        state.withLock { $0.sleepers[id] = Sleeper(wakeAt: $0.monotonic + duration) { _ in action() } }
+        return { self.state.withLock { _ = $0.sleepers.removeValue(forKey: id) } }
+    }
+
+    private func makeID() -> Int {
+        state.withLock { state in
+            state.nextID += 1
+            return state.nextID
         }
     }
 
@@ -78,7 +88,7 @@ public final class ManualTime: TimeSource {
         let cancelled = state.withLock { state in
             // The cancellation handler may have run before there was a sleeper to find.
             guard !Task.isCancelled else { return true }
-            state.sleepers[id] = Sleeper(wakeAt: state.monotonic + duration, continuation: continuation)
+            state.sleepers[id] = Sleeper(wakeAt: state.monotonic + duration) { continuation.resume(with: $0) }
             return false
         }
         if cancelled { continuation.resume(throwing: CancellationError()) }

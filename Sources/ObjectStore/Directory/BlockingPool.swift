@@ -1,24 +1,12 @@
-import Dispatch
+import Platform
 import Synchronization
 
-/// Runs calls that block on the disk, a bounded number at once, off Swift's cooperative threads.
-///
-/// Calls over the width wait in the order they came.
+/// Runs calls that block on the disk on ``BlockingThreads``, for tasks that may be cancelled.
 final class BlockingPool: Sendable {
-    private struct State {
-        var running = 0
-        var waiting: [@Sendable () -> Void] = []
-        var firstWaiting = 0
-    }
-
-    private let width: Int
-    private let queue: DispatchQueue
-    private let state = Mutex(State())
+    private let threads: BlockingThreads
 
     init(label: String, width: Int) {
-        precondition(width > 0)
-        self.width = width
-        queue = DispatchQueue(label: label, attributes: .concurrent)
+        threads = BlockingThreads(label: label, count: width)
     }
 
     /// `body` is told of the task's cancellation through its argument, which it asks between steps.
@@ -28,7 +16,7 @@ final class BlockingPool: Sendable {
         let cancellation = Cancellation()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StoreError>, Never>) in
-                submit {
+                threads.run {
                     continuation.resume(
                         returning: Result { () throws(StoreError) in
                             try cancellation.check()
@@ -40,36 +28,6 @@ final class BlockingPool: Sendable {
             cancellation.cancel()
         }
         return try result.get()
-    }
-
-    private func submit(_ work: @escaping @Sendable () -> Void) {
-        let starts = state.withLock { state in
-            guard state.running < width else {
-                state.waiting.append(work)
-                return false
-            }
-            state.running += 1
-            return true
-        }
-        if starts { queue.async { self.work(work) } }
-    }
-
-    private func work(_ first: @Sendable () -> Void) {
-        first()
-        while let next = next() { next() }
-    }
-
-    private func next() -> (@Sendable () -> Void)? {
-        state.withLock { state in
-            guard state.firstWaiting < state.waiting.count else {
-                state.waiting.removeAll()
-                state.firstWaiting = 0
-                state.running -= 1
-                return nil
-            }
-            defer { state.firstWaiting += 1 }
-            return state.waiting[state.firstWaiting]
-        }
     }
 }
 

@@ -105,8 +105,10 @@ final class RangeReceiver: BodyReceiver {
             state.end = sent.upperBound
             guard sent == 0..<size, let promised = PromisedChecksum(head.headers, etag: info.etag) else { return true }
             state.check = BodyCheck(promised)
-            if size <= Self.heldSize { state.held = [] }
-            return state.held == nil
+            guard size <= Self.heldSize else { return true }
+            state.held = []
+            state.held?.reserveCapacity(Int(size))
+            return false
         }
         if isForSink { try locally { try sink.begin(info) } }
         return true

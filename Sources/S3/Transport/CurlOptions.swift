@@ -2,11 +2,9 @@ import CCurl
 import Glibc
 
 extension CurlHandle {
-    /// Room for what of a content is read from or written to a socket at once. Larger ones made no difference to the rate,
-    /// smaller ones cost calls. Bytes.
-    private static let bufferSize = 512 << 10
-    /// The same where there is little to move: libcurl takes such room anew for each request. Bytes.
-    private static let smallBufferSize = 64 << 10
+    /// Room for what is read from or written to a socket at once. libcurl takes it anew for each request: with more of it,
+    /// the kernel's work for new pages is more than the calls that it saves. Bytes.
+    private static let bufferSize = 64 << 10
 
     /// A body below this size is sent at once. For a larger one, the store is asked first (Expect: 100-continue): a
     /// refusal then costs a round trip, not the body, and is not lost when the store closes the connection. Bytes.
@@ -22,7 +20,6 @@ extension CurlHandle {
         // No environment variable sends these through a proxy: secrets of the machine itself are told there.
         if ProxyExemption.covers(request.url) { set(CURLOPT_PROXY, "") }
         setRequestLimits(request)
-        setBuffers(request)
         setMethod(request)
         setHeaders(transfer)
         note(sluice_curl_set_error_buffer(pointer, transfer.errorText))
@@ -46,6 +43,8 @@ extension CurlHandle {
         set(CURLOPT_TCP_KEEPALIVE, 1)
         set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+        set(CURLOPT_BUFFERSIZE, Self.bufferSize)
+        set(CURLOPT_UPLOAD_BUFFERSIZE, Self.bufferSize)
         set(CURLOPT_CONNECTTIMEOUT_MS, limits.connectTimeout.milliseconds)
         set(CURLOPT_LOW_SPEED_LIMIT, 1)
         set(CURLOPT_LOW_SPEED_TIME, max(1, (stall.milliseconds + 999) / 1000))
@@ -67,12 +66,6 @@ extension CurlHandle {
         if let timeout = request.connectTimeout { set(CURLOPT_CONNECTTIMEOUT_MS, timeout.milliseconds) }
         if let timeout = request.totalTimeout { set(CURLOPT_TIMEOUT_MS, timeout.milliseconds) }
         if request.isDirect { set(CURLOPT_NOPROXY, "*") }
-    }
-
-    private mutating func setBuffers(_ request: HTTPRequest) {
-        set(CURLOPT_BUFFERSIZE, request.receiver == nil ? Self.smallBufferSize : Self.bufferSize)
-        let isSmall = request.body.count <= Self.smallBufferSize
-        set(CURLOPT_UPLOAD_BUFFERSIZE, isSmall ? Self.smallBufferSize : Self.bufferSize)
     }
 
     private mutating func setMethod(_ request: HTTPRequest) {

@@ -5,6 +5,7 @@ final class UploadProgress: Sendable {
     private struct State {
         var done: Int64 = 0
         var total: Int64 = 0
+        var hasBegun = false
     }
 
     private let state = Mutex(State())
@@ -18,8 +19,11 @@ final class UploadProgress: Sendable {
     /// Bytes done and in all.
     var status: (done: Int64, total: Int64) { state.withLock { (min($0.done, $0.total), $0.total) } }
 
+    /// False as long as it waits for its turn.
+    var hasBegun: Bool { state.withLock(\.hasBegun) }
+
     func start(total: Int64) {
-        state.withLock { $0 = State(done: 0, total: total) }
+        state.withLock { $0 = State(done: 0, total: total, hasBegun: true) }
     }
 
     func sent(_ bytes: Int64) {

@@ -280,8 +280,10 @@ extension Writeback {
     /// Whether requests have a chance to pass.
     public var isOnline: Bool { !link.isOffline }
 
-    /// Whether something of an inode is being brought to the bucket now.
-    public func isUnderWay(_ inode: InodeNumber) -> Bool { state.withLock { $0.running[inode] != nil } }
+    /// Whether bytes of an inode are being brought to the bucket now.
+    public func isUnderWay(_ inode: InodeNumber) -> Bool {
+        state.withLock { $0.running[inode]?.progress.hasBegun ?? false }
+    }
 
     public var status: WritebackStatus {
         let now = time.monotonic

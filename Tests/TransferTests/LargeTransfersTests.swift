@@ -70,6 +70,9 @@ import Testing
         try writeback.start()
         try await waitUntil { bucket.keys.count == 20 && store.held.load(ordering: .relaxed) == 2 }
         #expect(bucket.keys.allSatisfy { $0.string.hasPrefix("small-") })
+        // The others wait for their turn, and are not said to be on their way.
+        let numbers = try (0..<5).compactMap { try machine.inode("large-\($0)")?.number }
+        #expect(numbers.count == 5 && numbers.filter { writeback.isUnderWay($0) }.count == 2)
         store.isHolding.store(false, ordering: .relaxed)
         try await waitUntil { bucket.keys.count == 25 }
         #expect(store.most.load(ordering: .relaxed) == 2)

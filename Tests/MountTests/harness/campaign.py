@@ -8,11 +8,12 @@ from harness.twins import sha256
 
 
 def rounds(choices, count, at_once):
-    """For each of `count` rounds the names of `at_once` recorders: all of them in turn, shuffled."""
+    """For each of `count` rounds the names of `at_once` recorders, none twice: all of them in turn, shuffled."""
     names = []
     for _ in range(count):
         if len(names) < at_once:
-            names += choices.sample(ALL_RECORDERS, len(ALL_RECORDERS))
+            shuffled = choices.sample(ALL_RECORDERS, len(ALL_RECORDERS))
+            names += sorted(shuffled, key=lambda name: name in names)
         yield names[:at_once]
         del names[:at_once]
 

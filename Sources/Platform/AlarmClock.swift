@@ -15,8 +15,6 @@ final class AlarmClock: Sendable {
         var nextID: UInt64 = 0
         /// When the sleeper wakes; nil if there is none.
         var wakeAt: Duration?
-        /// Of the sleeper; those before it do nothing any more.
-        var generation: UInt64 = 0
         var sleeper: Task<Void, Never>?
     }
 
@@ -31,32 +29,33 @@ final class AlarmClock: Sendable {
     /// See ``TimeSource/after(_:_:)``.
     func after(_ duration: Duration, _ action: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
         let moment = time.monotonic + duration
-        let (id, former) = state.withLock { state -> (UInt64, Task<Void, Never>?) in
+        let id = state.withLock { state in
             let id = state.nextID
             state.nextID += 1
             state.alarms[id] = Alarm(moment: moment, action: action)
-            if let wakeAt = state.wakeAt, wakeAt <= moment { return (id, nil) }
-            let former = state.sleeper
-            state.generation += 1
-            state.wakeAt = moment
-            state.sleeper = Task { [generation = state.generation] in await self.sleep(generation) }
-            return (id, former)
+            if state.wakeAt.map({ $0 > moment }) ?? true {
+                state.sleeper?.cancel()
+                state.wakeAt = moment
+                state.sleeper = Task { await self.sleep(until: moment) }
+            }
+            return id
         }
-        former?.cancel()
         return { [weak self] in self?.state.withLock { _ = $0.alarms.removeValue(forKey: id) } }
     }
 
-    private func sleep(_ generation: UInt64) async {
-        while let wakeAt = ring(generation) {
-            do { try await time.sleep(for: wakeAt - time.monotonic) } catch { return }
+    private func sleep(until first: Duration) async {
+        var next: Duration? = first
+        while let moment = next {
+            do { try await time.sleep(for: moment - time.monotonic) } catch { return }
+            next = ring()
         }
     }
 
-    /// Does what is due. Returns when to do so again; nil if there is nothing left to wait for, or another sleeper waits.
-    private func ring(_ generation: UInt64) -> Duration? {
+    /// Does what is due. Returns when to do so again; nil if there is nothing left to wait for, or another sleeper does.
+    private func ring() -> Duration? {
         let now = time.monotonic
         let (due, wakeAt) = state.withLock { state -> ([Alarm], Duration?) in
-            guard state.generation == generation else { return ([], nil) }
+            guard !Task.isCancelled else { return ([], nil) }
             let due = state.alarms.filter { $0.value.moment <= now }
             for id in due.keys { state.alarms[id] = nil }
             state.wakeAt = state.alarms.values.map(\.moment).min()

@@ -3,35 +3,21 @@ import Synchronization
 
 /// Lets one task at a time write to a key. Waiters come in the order they asked.
 final class KeyLocks: Sendable {
-    private let waiters = Mutex<[ObjectKey: [CheckedContinuation<Void, Never>]]>([:])
+    private let turns = Mutex<[ObjectKey: Turns]>([:])
 
     func withLock<Value>(_ key: ObjectKey, _ body: () async throws -> Value) async throws -> Value {
-        await lock(key)
+        await withCheckedContinuation { waiter in
+            if turns.withLock({ $0[key, default: Turns(atOnce: 1)].begin(waiter) }) { waiter.resume() }
+        }
         defer { unlock(key) }
         return try await body()
     }
 
-    private func lock(_ key: ObjectKey) async {
-        await withCheckedContinuation { continuation in
-            let isFree = waiters.withLock { waiters in
-                guard waiters[key] == nil else {
-                    waiters[key]?.append(continuation)
-                    return false
-                }
-                waiters[key] = []
-                return true
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
     private func unlock(_ key: ObjectKey) {
-        let next = waiters.withLock { waiters -> CheckedContinuation<Void, Never>? in
-            guard waiters[key]?.isEmpty == false else {
-                waiters[key] = nil
-                return nil
-            }
-            return waiters[key]?.removeFirst()
+        let next = turns.withLock { turns in
+            let next = turns[key]?.end()
+            if next == nil { turns[key] = nil }
+            return next
         }
         next?.resume()
     }

@@ -6,6 +6,8 @@ extension FileCache {
     /// Room that must be there for a file to be handed to who writes, 16 GiB: writes that go past this process cannot be
     /// held back, and would end in ENOSPC where others wait for uploads to make room.
     static let spareRoom: Int64 = 16 << 30
+    /// After which the kernel has given up the data file of a handle that is gone; milliseconds before.
+    static let closingTime = Duration.milliseconds(10)
     /// Files of which is remembered that all their blocks were compared; those beyond are compared at each opening.
     private static let checkedLimit = 1_000_000
 
@@ -32,13 +34,14 @@ extension FileCache {
     }
 
     /// The handle is gone. A mapping of it may live on: then the file counts as open for writing until that is gone as
-    /// well, which is looked for now, with each flush and when the file is to be sent.
+    /// well, which is looked for soon, with each flush and when the file is to be sent.
     public func handBack(_ file: CachedFile, _ access: FileAccess) {
         guard file.handBack(access) else { return }
         table.withLock { table in
             if table.lingering.insert(file.inode).inserted { table.open[file.inode]?.references += 1 }
         }
-        settleMappings(of: file.inode)
+        // The kernel tells of the close before it gives up the handle's data file.
+        _ = time.after(Self.closingTime) { [weak self, number = file.inode] in self?.settleMappings(of: number) }
     }
 
     /// Whether programs write into a file, also past this process, and also such that outlived a former process. Not to be

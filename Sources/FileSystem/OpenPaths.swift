@@ -147,11 +147,10 @@ extension OpenMode {
         isSuperset(of: [.read, .write]) ? .both : contains(.write) ? .writing : .reading
     }
 
-    /// Whether the first handle of a file may go past this process. Not one that may be mapped for storing, whose end is
-    /// seen late; not O_SYNC, which promises more than the kernel does by itself; nor O_DIRECT, which would be as particular
-    /// as the disk below; and nobody would take set-id bits away in time.
+    /// Whether the first handle of a file may go past this process. Not O_SYNC, which promises more than the kernel does by
+    /// itself; nor O_DIRECT, which would be as particular as the disk below; and nobody would take set-id bits away in time.
     fileprivate func mayPass(_ permissions: UInt16) -> Bool {
-        if contains(.direct) || access == .both { return false }
+        if contains(.direct) { return false }
         return !contains(.write) || !contains(.synchronous) && permissions & 0o6000 == 0
     }
 }

@@ -156,6 +156,7 @@ import Testing
         cache.handBack(file, .both)
         #expect(try isDirty(file), "who maps it may still store")
         cache.handBack(file, .reading)
+        fixture.time.advance(by: FileCache.closingTime)
         #expect(try !isDirty(file) && !file.isDirty && file.status.modified == modified)
         try cache.flush()
         #expect(try fixture.journal.read { try $0.checksums(of: file.inode, page: 0) } != [])
@@ -300,6 +301,18 @@ import Testing
         #expect(told.numbers == [file.inode] && !cache.isOpenForWriting(file.inode))
         try cache.flush()
         #expect(try cache.openFile(file.inode) == nil && fixture.row(file.inode)?.size == 8)
+    }
+
+    @Test func aFileThatMayHaveBeenMappedAndWasNotIsClosedMillisecondsAfterItsHandle() throws {
+        let file = try cache.acquire(try fixture.makeFile("a", "text"))
+        try cache.handOver(file, for: .both)
+        let handle = try outsider(file.inode)
+        cache.handBack(file, .both)
+        cache.release(file)
+        try handle.close()
+        #expect(cache.isOpenForWriting(file.inode))
+        fixture.time.advance(by: FileCache.closingTime)
+        #expect(!cache.isOpenForWriting(file.inode))
     }
 
     @Test func aProgramThatOutlivedTheFormerProcessOfThisBootIsAWriter() throws {

@@ -108,7 +108,7 @@ import struct SystemPackage.FileDescriptor
         let (reader, both) = (try await open("a", .read), try await open("a", [.read, .write]))
         #expect(first.backing != nil && reader.backing == first.backing && both.backing == first.backing)
         close(first, both, reader)
-        let request = try await open("a", [.read, .write])
+        let request = try await open("a", [.write, .direct])
         #expect(request.backing == nil)
         let (second, third) = (try await open("a", .read), try await open("a", .write))
         #expect(second.backing == nil && third.backing == nil)
@@ -119,7 +119,9 @@ import struct SystemPackage.FileDescriptor
         try await world.stop()
     }
 
-    @Test(arguments: [OpenMode.write.union(.synchronous), [.read, .write], [.write, .direct], [.read, .direct]])
+    @Test(arguments: [
+        OpenMode.write.union(.synchronous), [.read, .write, .synchronous], [.write, .direct], [.read, .direct],
+    ])
     func whatTheKernelCannotPromiseAloneGoesAsRequests(_ mode: OpenMode) async throws {
         let file = try create("a", mode)
         #expect(file.backing == nil && kernel.count == 0)
@@ -203,10 +205,21 @@ import struct SystemPackage.FileDescriptor
         try await world.stop()
     }
 
+    /// As recorders do, which write their headers at the close.
+    @Test func aNewFileThatIsReadAndWrittenGoesPastAndIsSentAfterItsClose() async throws {
+        let file = try create("a", [.read, .write])
+        try write("text", at: 0, past: file)
+        close(file)
+        #expect(kernel.count == 0)
+        #expect(await world.comesTrue { (try? world.pending()) == [] })
+        #expect(world.store.text("a") == "text")
+        try await world.stop()
+    }
+
     @Test func whatIsMappedIsSentWhenTheMappingIsGoneWhoeverNoticesThat() async throws {
-        let (writer, both) = (try create("a"), try await open("a", [.read, .write]))
+        let both = try create("a", [.read, .write])
         let mapping = try FileDescriptor.open("/proc/self/fd/\(kernel.descriptor(both.backing))", .readWrite)
-        close(writer, both)
+        close(both)
         try mapping.writeAll(toAbsoluteOffset: 0, "text".utf8)
         try await world.drain()
         #expect(world.store.text("a") == "text")
@@ -269,7 +282,8 @@ import struct SystemPackage.FileDescriptor
         let file = try create("a")
         try await driver.with("a") { _ in
             close(file)
-            let requests = [try await open("a", [.read, .write]), try await open("a", [.read, .write])]
+            let mode = OpenMode.write.union(.synchronous)
+            let requests = [try await open("a", mode), try await open("a", mode)]
             #expect(requests.map(\.keepsKernelCache) == [false, true])
             for request in requests { close(request) }
         }

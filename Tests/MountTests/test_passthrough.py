@@ -87,8 +87,10 @@ def start_again(mount):
     mount.start()
 
 
-def test_writes_and_reads_need_no_daemon(passing):
-    with outliving(passing.path / "file", "wb") as writer, outliving(passing.path / "file", "rb") as reader:
+# rosbag, sqlite3 and HDF5 open what they write for reading as well.
+@pytest.mark.parametrize("mode", ["wb", "w+b"])
+def test_writes_and_reads_need_no_daemon(passing, mode):
+    with outliving(passing.path / "file", mode) as writer, outliving(passing.path / "file", "rb") as reader:
         kill_daemon(passing)
         for _ in range(100):
             assert writer.write(b"x" * 4096) == 4096
@@ -170,10 +172,9 @@ def test_programs_of_all_kinds_have_one_file_together(passing):
 
 def test_what_is_stored_through_a_mapping_that_outlives_its_handles_reaches_the_bucket(passing):
     path = passing.path / "array"
-    with open(path, "wb", buffering=0) as writer:
-        writer.write(bytes(MEBIBYTE))
-        with open(path, "r+b", buffering=0) as both:
-            mapping = mmap.mmap(both.fileno(), MEBIBYTE)
+    with open(path, "w+b", buffering=0) as file:
+        file.write(bytes(MEBIBYTE))
+        mapping = mmap.mmap(file.fileno(), MEBIBYTE)
     # As long as it is mapped, it counts as open.
     for index in range(20):
         mapping[index * 4096] = index + 1

@@ -85,7 +85,8 @@ def record(directory, seconds, is_flushed):
     """Records once; frames, messages, syncs and closes. `is_flushed`: all that is written is synced each `FLUSH_INTERVAL`."""
     frames, messages, syncs, closes = Calls(), Calls(), Calls(), Calls()
     names = ["camera.bin", *(f"topic-{index}.log" for index in range(TOPICS))]
-    camera, *topics = [os.open(directory / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC) for name in names]
+    # As `rosbag record` opens its files.
+    camera, *topics = [os.open(directory / name, os.O_CREAT | os.O_RDWR | os.O_TRUNC) for name in names]
 
     def message():
         for topic in topics:

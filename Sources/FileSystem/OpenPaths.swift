@@ -95,7 +95,8 @@ final class OpenPaths: Sendable {
         guard let kernel = availableKernel else { return nil }
         cache.settleMappings(of: file.inode)
         // Where somebody stores into a mapping, only who reads past this process as well sees that.
-        let isWanted = file.isHandedOver || mode.mayPass(permissions) && cache.mayHandOver(file, for: mode.access)
+        let mayPass = mode.mayPass(permissions, isEmpty: file.status.size == 0)
+        let isWanted = file.isHandedOver || mayPass && cache.mayHandOver(file, for: mode.access)
         guard isWanted, let backing = kernel.register(file.descriptor) else { return nil }
         do {
             try cache.handOver(file, for: mode.access)
@@ -149,8 +150,10 @@ extension OpenMode {
 
     /// Whether the first handle of a file may go past this process. Not O_SYNC, which promises more than the kernel does by
     /// itself; nor O_DIRECT, which would be as particular as the disk below; and nobody would take set-id bits away in time.
-    fileprivate func mayPass(_ permissions: UInt16) -> Bool {
-        if contains(.direct) { return false }
+    /// Files are opened to be read and written also by who only looks (sqlite3): one that has bytes would count as changed
+    /// each time, and its upload begin anew.
+    fileprivate func mayPass(_ permissions: UInt16, isEmpty: Bool) -> Bool {
+        if contains(.direct) || access == .both && !isEmpty { return false }
         return !contains(.write) || !contains(.synchronous) && permissions & 0o6000 == 0
     }
 }

@@ -216,6 +216,19 @@ import struct SystemPackage.FileDescriptor
         try await world.stop()
     }
 
+    /// Who opens a database so often only reads it.
+    @Test func whatIsOpenedToReadAndWriteAgainGoesAsRequestsAndStaysWhatItWas() async throws {
+        let writer = try create("a")
+        try write("text", at: 0, past: writer)
+        close(writer)
+        let version = try await driver.with("a") { world.cache.openFile($0.inode)?.version }
+        let both = try await open("a", [.read, .write])
+        #expect(both.backing == nil)
+        close(both)
+        #expect(try await driver.with("a") { world.cache.openFile($0.inode)?.version } == version)
+        try await world.stop()
+    }
+
     @Test func whatIsMappedIsSentWhenTheMappingIsGoneWhoeverNoticesThat() async throws {
         let both = try create("a", [.read, .write])
         let mapping = try FileDescriptor.open("/proc/self/fd/\(kernel.descriptor(both.backing))", .readWrite)

@@ -58,7 +58,7 @@ struct Histories {
     }
 
     private func run(_ seed: UInt64) async throws -> Failure? {
-        let history = HistoryGenerator.history(seed: seed, length: length)
+        let history = HistoryGenerator.history(seed: seed, length: length, for: stage)
         guard let failure = try await HistoryRunner.failure(of: history, on: stage) else { return nil }
         return Failure(seed: seed, history: history, failure: failure)
     }

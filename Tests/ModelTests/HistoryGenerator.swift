@@ -8,8 +8,9 @@ struct HistoryGenerator {
     private var calls: CallGenerator
 
     /// `length`: how many operations there are before the final comparisons.
-    static func history(seed: UInt64, length: ClosedRange<Int>) -> [Operation] {
-        var generator = HistoryGenerator(calls: CallGenerator(random: SeededRandom(seed: seed)))
+    static func history(seed: UInt64, length: ClosedRange<Int>, for stage: Stage) -> [Operation] {
+        var generator = HistoryGenerator(
+            calls: CallGenerator(random: SeededRandom(seed: seed), linksLeaveRoot: stage.isClosed))
         // Short ones find most, and are made and run sooner.
         let count =
             (0..<2).map { _ in Int.random(in: length, using: &generator.calls.random) }.min() ?? length.lowerBound

@@ -4,6 +4,7 @@ import TestKit
 /// Makes calls of programs at random. Few names and few directories, so that they collide.
 struct CallGenerator {
     var random: SeededRandom
+    private let linkTargets: [String]
     /// Each write has a letter of its own, so that bytes tell where they are from.
     private var writes = 0
 
@@ -11,8 +12,10 @@ struct CallGenerator {
     private static let directories = ["d", "d", "e", "d/d", "e/d", "a"]
     private static let sizes = [0, 1, 2, 5, 8, 9, 20, 24, 25, 40]
 
-    init(random: SeededRandom) {
+    /// `linksLeaveRoot`: links may lead to where a path leaves the root.
+    init(random: SeededRandom, linksLeaveRoot: Bool = true) {
         self.random = random
+        linkTargets = ["a", "d", "d/a", "none", "/none/x"] + (linksLeaveRoot ? ["../a", ".."] : [])
     }
 }
 
@@ -48,7 +51,7 @@ extension CallGenerator {
         case 7..<11: .unlink(path())
         case 11..<18: .rename(path(), to: path(), pick([.replace, .replace, .replace, .noReplace, .exchange]))
         case 18..<20: .rename(pick(Self.directories), to: pick(Self.directories), pick(RenameRule.allCases))
-        case 20..<22: .symlink(path(), to: pick(["a", "d", "d/a", "../a", "..", "none", "/none/x"]))
+        case 20..<22: .symlink(path(), to: pick(linkTargets))
         case 22: .readLink(path())
         default: .list(pick(Self.directories + [""]))
         }

@@ -17,6 +17,9 @@ enum Stage: String, CaseIterable, Sendable {
     /// Whether files may be given to other users: the kernel asks for the right to do so.
     var mayGiveAway: Bool { self != .mount || geteuid() == 0 }
 
+    /// Whether `..` of the root is the root: of a mount it is the directory around it.
+    var isClosed: Bool { self != .mount }
+
     /// Of data files: bytes go past the file system only where there is much room, whatever the disk of the tests has.
     var limits: CacheLimits {
         self == .passthrough ? CacheLimits(limit: 1 << 50, reserve: -(1 << 50)) : World.defaultLimits

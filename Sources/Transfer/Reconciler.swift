@@ -170,13 +170,15 @@ extension Reconciler {
         let quiet = cache.quiet(number)
         guard var snapshot = try journal.read({ try $0.writebackSnapshot(of: number) }) else { return .nothing }
         snapshot.isOpenForWriting = quiet != nil
+        snapshot.isTargetSent = snapshot.target.flatMap { cache.openFile($0.number) }?.isSentAsItIs ?? false
         snapshot.isQuiet = quiet.map { $0 >= settings.idleDelay } ?? false
         return WritebackPlan(snapshot, isUrgent: isUrgent)
     }
 
-    /// Whether the bytes of a file that is still being written were sent, and nothing else is left to do for it.
+    /// Whether the bytes of a file that is still being written were sent, to this one of its names, and nothing else is left
+    /// to do for it.
     private func wasSent(_ number: InodeNumber, since sequence: Int64) throws -> Bool {
-        guard cache.isOpenForWriting(number), let inode = try journal.read({ try $0.inode(number) }) else {
+        guard let inode = try journal.inode(number), cache.isOpenForWriting(inode.aliasOf ?? number) else {
             return false
         }
         return inode.remoteSequence > sequence && inode.attempt == nil

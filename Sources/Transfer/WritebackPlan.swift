@@ -31,6 +31,8 @@ enum WritebackPlan: Equatable, Sendable {
         var key: ObjectKey?
         /// Of a further name (hard link): the inode it stands for.
         var target: Inode?
+        /// A program writes into it, and its object has its bytes of now.
+        var isTargetSent = false
         /// At ``key``.
         var tombstone: Tombstone?
         /// Another inode with a name whose object is at ``key``.
@@ -74,9 +76,8 @@ enum WritebackPlan: Equatable, Sendable {
     }
 
     private static func renew(_ snapshot: Snapshot, from target: Inode, to key: ObjectKey) -> WritebackPlan {
-        guard let source = target.remote, target.pending.isDisjoint(with: [.content, .metadata]) else {
-            return .follow(target.number)
-        }
+        let isRenewed = snapshot.isTargetSent || target.pending.isDisjoint(with: [.content, .metadata])
+        guard let source = target.remote, isRenewed else { return .follow(target.number) }
         return .copy(source, to: key, snapshot.condition(at: key))
     }
 

@@ -270,6 +270,19 @@ import struct SystemPackage.FileDescriptor
         try await world.stop()
     }
 
+    @Test func syncOfALinkedFileThatIsWrittenPastThisProcessEnds() async throws {
+        let file = try create("a")
+        try write("text", at: 0, past: file)
+        let linked = try await driver.with("a") { inode in
+            try world.fileSystem.makeHardLink(#require(FileName("b")), in: .root, to: inode.inode)
+        }
+        world.fileSystem.forget(linked.attributes.inode, count: 1)
+        try await world.drain()
+        #expect(world.store.text("a") == "text" && world.store.text("b") == "text")
+        close(file)
+        try await world.stop()
+    }
+
     @Test func aWriteTakesSetIDBitsAwayThatAFileGotWhileItWasOpen() async throws {
         let file = try create("a")
         try write("text", at: 0, past: file)

@@ -63,11 +63,13 @@ extension ReferenceFileSystem {
     /// The inode that a slot has open.
     public func openInode(_ slot: Int) -> Inode? { handles[slot].flatMap { inodes[$0.inode] } }
 
-    /// A file that a program may still write to keeps its name, whatever somebody else does to its object.
+    /// A file that a program may still write to keeps its name, whatever somebody else does to its object. With passthrough
+    /// it may as long as others have it open, once it was opened for both.
     public func isOpenForWriting(_ path: String) -> Bool {
         do {
             let inode = try find(path, follow: false)
-            return handles.values.contains { $0.inode == inode && $0.flags.contains(.write) }
+            return mayBeMapped.contains(inode)
+                || handles.values.contains { $0.inode == inode && $0.flags.contains(.write) }
         } catch {
             return false
         }

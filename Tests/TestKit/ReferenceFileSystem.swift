@@ -35,7 +35,14 @@ public struct ReferenceFileSystem: Equatable, Sendable {
     static let root = 0
 
     public internal(set) var inodes: [Int: Inode]
-    var handles: [Int: Handle] = [:]
+    var handles: [Int: Handle] = [:] {
+        didSet {
+            let both = handles.values.filter { $0.flags.isSuperset(of: [.read, .write]) }
+            mayBeMapped = mayBeMapped.intersection(handles.values.map(\.inode)).union(both.map(\.inode))
+        }
+    }
+    /// Inodes that were opened for reading and writing, until the last handle of any kind is closed.
+    private(set) var mayBeMapped: Set<Int> = []
     var nextInode = 1
     /// Who makes files.
     let userID: UInt32

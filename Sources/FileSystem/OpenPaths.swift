@@ -95,8 +95,7 @@ final class OpenPaths: Sendable {
         guard let kernel = availableKernel else { return nil }
         cache.settleMappings(of: file.inode)
         // Where somebody stores into a mapping, only who reads past this process as well sees that.
-        let mayPass = mode.mayPass(permissions, isEmpty: file.status.size == 0)
-        let isWanted = file.isHandedOver || mayPass && cache.mayHandOver(file, for: mode.access)
+        let isWanted = file.isHandedOver || mode.mayPass(permissions, file) && cache.mayHandOver(file, for: mode.access)
         guard isWanted, let backing = kernel.register(file.descriptor) else { return nil }
         do {
             try cache.handOver(file, for: mode.access)
@@ -152,8 +151,8 @@ extension OpenMode {
     /// itself; nor O_DIRECT, which would be as particular as the disk below; and nobody would take set-id bits away in time.
     /// Files are opened to be read and written also by who only looks (sqlite3): one that has bytes would count as changed
     /// each time, and its upload begin anew.
-    fileprivate func mayPass(_ permissions: UInt16, isEmpty: Bool) -> Bool {
-        if contains(.direct) || access == .both && !isEmpty { return false }
+    fileprivate func mayPass(_ permissions: UInt16, _ file: CachedFile) -> Bool {
+        if contains(.direct) || access == .both && file.status.size > 0 { return false }
         return !contains(.write) || !contains(.synchronous) && permissions & 0o6000 == 0
     }
 }

@@ -221,7 +221,7 @@ import struct SystemPackage.FileDescriptor
         let writer = try create("a")
         try write("text", at: 0, past: writer)
         close(writer)
-        let version = try await driver.with("a") { world.cache.openFile($0.inode)?.version }
+        let version = try #require(await driver.with("a") { world.cache.openFile($0.inode)?.version })
         let both = try await open("a", [.read, .write])
         #expect(both.backing == nil)
         close(both)

@@ -170,11 +170,13 @@ def test_programs_of_all_kinds_have_one_file_together(passing):
     assert passing.bucket.read("file") == content
 
 
-def test_what_is_stored_through_a_mapping_that_outlives_its_handles_reaches_the_bucket(passing):
+@pytest.mark.parametrize("first", ["wb", "w+b"])
+def test_what_is_stored_through_a_mapping_that_outlives_its_handles_reaches_the_bucket(passing, first):
     path = passing.path / "array"
-    with open(path, "w+b", buffering=0) as file:
-        file.write(bytes(MEBIBYTE))
-        mapping = mmap.mmap(file.fileno(), MEBIBYTE)
+    with open(path, first, buffering=0) as writer:
+        writer.write(bytes(MEBIBYTE))
+        with open(path, "r+b", buffering=0) as both:
+            mapping = mmap.mmap(both.fileno(), MEBIBYTE)
     # As long as it is mapped, it counts as open.
     for index in range(20):
         mapping[index * 4096] = index + 1

@@ -81,7 +81,7 @@ extension Reconciler {
         let number = upload.file.inode
         let limits = store.multipartLimits
         if let record = try journal.read({ try $0.multipart(of: number) }) {
-            if record.key == upload.key, !record.isBeingCreated,
+            if record.key == upload.key, !record.isBeingCreated, try mayCarryOldAttributes(upload),
                 let plan = PartPlan(size: upload.version.size, partSize: record.partSize, limits: limits)
             {
                 return try await resume(record, plan, of: upload)
@@ -95,6 +95,14 @@ extension Reconciler {
             MultipartRecord(key: upload.key, id: UploadID(""), partSize: plan.partSize, token: upload.token),
             upload.metadata, of: number)
         return Multipart(record: record, plan: plan)
+    }
+
+    /// Whether the attributes of an upload's creation will do: what is old then is replaced by a copy of the object onto
+    /// itself. That follows the content, which stays pending while a program writes past this process: for who waits for
+    /// the bucket then, an upload with the attributes of now begins.
+    private func mayCarryOldAttributes(_ upload: FileUpload) throws -> Bool {
+        guard upload.isUrgent, !upload.version.isExact else { return true }
+        return try journal.inode(upload.file.inode)?.pending.contains(.metadata) != true
     }
 
     private func resume(_ record: MultipartRecord, _ plan: PartPlan, of upload: FileUpload) async throws -> Multipart? {

@@ -238,8 +238,8 @@ extension JournalTransaction {
         let isTimeKnown = current.modified == carried.modified || !inode.pending.contains(.metadata)
         if current == outcome.begun?.limited(to: policy) || isTimeKnown && current.isSame(as: carried) {
             inode.pending.remove(.metadata)
-        } else if outcome.content != nil {
-            // An upload that was begun before a restart carries the attributes of then.
+        } else if outcome.content != nil || outcome.begun == nil {
+            // An upload that was begun before a restart, or while the file grew, carries the attributes of then.
             inode.pending.insert(.metadata)
         }
     }

@@ -1,9 +1,11 @@
 import Cache
 import FileSystem
+import ObjectStore
 import Platform
 import Synchronization
 import TestKit
 import Testing
+import Transfer
 
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
@@ -63,7 +65,8 @@ import struct SystemPackage.FileDescriptor
 
     init() throws {
         world = try World(
-            time: ManualTime(wall: SystemTime().wall), limits: Stage.passthrough.limits)
+            store: MemoryStore(multipartLimits: .small), time: ManualTime(wall: SystemTime().wall),
+            writeback: .smallParts, limits: Stage.passthrough.limits)
         world.fileSystem.attach(pages, passthrough: kernel)
     }
 
@@ -279,6 +282,23 @@ import struct SystemPackage.FileDescriptor
         world.fileSystem.forget(linked.attributes.inode, count: 1)
         try await world.drain()
         #expect(world.store.text("a") == "text" && world.store.text("b") == "text")
+        close(file)
+        try await world.stop()
+    }
+
+    /// The upload that began while the file grew has the attributes of then, and no version of the file is its end.
+    @Test func syncOfAFileThatIsOpenSendsAttributesThatChangedWhileItGrew() async throws {
+        let file = try create("a")
+        try write(String(repeating: "text", count: 10), at: 0, past: file)
+        #expect(
+            await world.comesTrue {
+                try? world.flush()
+                return world.store.openUploads == 1
+            })
+        try await driver.setPermissions("a", 0o600)
+        try await world.drain()
+        let sent = try await world.store.head(ObjectKey("a"))
+        #expect(PosixMetadata(decoding: sent.metadata).permissions.map { $0 & 0o7777 } == 0o600)
         close(file)
         try await world.stop()
     }

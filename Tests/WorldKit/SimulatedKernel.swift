@@ -55,7 +55,10 @@ final class SimulatedKernel: KernelPassthrough, KernelCache {
     /// At the end of the file if `offset` is nil, as O_APPEND says.
     func write(_ bytes: [UInt8], to backing: BackingNumber, at offset: Int64?) throws -> Int {
         let file = try file(backing)
-        try file.write(bytes, at: offset ?? file.status().size)
+        let former = try file.status()
+        // As since Linux 6.13: a write after a look shows in the time.
+        if former.modified == time.wall { time.advance(by: .nanoseconds(1)) }
+        try file.write(bytes, at: offset ?? former.size)
         try file.setModified(time.wall)
         return bytes.count
     }

@@ -16,9 +16,12 @@ extension Reconciler {
     }
 
     func putParts(_ upload: FileUpload, _ progress: UploadProgress) async throws {
+        async let durable: Void = cache.makeDurableAside(upload.file)
         guard let multipart = try await openMultipart(for: upload) else { return }
         do {
             let parts = try await sendParts(multipart, of: upload, progress)
+            // After a power cut this machine must not have less than the bucket shows.
+            try await durable
             guard
                 try parts.count == multipart.plan.count && isWanted(upload) && holds(parts, of: upload, multipart.plan)
             else { return }

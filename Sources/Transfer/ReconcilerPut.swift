@@ -43,7 +43,8 @@ extension Reconciler {
         PartPlan.isMultipart(size: size, limits: store.multipartLimits, singlePutLimit: settings.singlePutLimit)
     }
 
-    /// Nil if the key is not the file's any more.
+    /// Nil if the key is not the file's any more. A file whose parts nobody sees before they are completed is synced while
+    /// they leave (``putParts(_:_:)``); what was fetched of it is known to be there only after that.
     private func beginUpload(
         of file: CachedFile,
         at key: ObjectKey,
@@ -52,8 +53,8 @@ extension Reconciler {
         let version = file.version
         // Before the sync: what is written meanwhile may make the file whole and be lost all the same.
         let hasAllBytes = file.hasAllBytes
-        // After a power cut this machine must not have less than it sent.
-        try await cache.makeDurableAside(file)
+        // After a power cut this machine must not have less than the bucket shows.
+        if !isMultipart(version.size) || !file.isComplete { try await cache.makeDurableAside(file) }
         let token = makeToken()
         let attempt = try journal.write {
             try $0.beginAttempt(of: file.inode, at: key, newToken: token, hasAllBytes: hasAllBytes)

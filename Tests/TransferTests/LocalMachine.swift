@@ -29,6 +29,7 @@ final class LocalMachine {
     let directory: TemporaryDirectory
     let time: ManualTime
     let store: any ObjectStore
+    let disk: WatchedDisk
     private(set) var journal: Journal
     private(set) var cache: FileCache
     private(set) var reconciler: Reconciler
@@ -43,7 +44,8 @@ final class LocalMachine {
         self.time = time
         self.partConcurrency = partConcurrency
         directory = try TemporaryDirectory(in: "/dev/shm")
-        (journal, cache, reconciler) = try Self.open(directory, store, time, changes, partConcurrency)
+        disk = try WatchedDisk(path: directory.path)
+        (journal, cache, reconciler) = try Self.open(directory, disk, store, time, changes, partConcurrency)
         _ = try journal.write { transaction in
             try transaction.insertInode {
                 Inode(number: $0, kind: .directory, permissions: 0o755, userID: 0, groupID: 0, time: time.wall)
@@ -53,6 +55,7 @@ final class LocalMachine {
 
     private static func open(
         _ directory: TemporaryDirectory,
+        _ disk: WatchedDisk,
         _ store: any ObjectStore,
         _ time: ManualTime,
         _ changes: ChangeLog,
@@ -62,7 +65,7 @@ final class LocalMachine {
         let journal = try Journal(path: directory.path("journal.db"))
         let cache = try FileCache(
             journal: journal,
-            disk: PosixDisk(path: directory.path),
+            disk: disk,
             limits: CacheLimits(limit: 1, reserve: 0),
             time: time,
             boot: BootIdentity(high: 1, low: 1),
@@ -96,7 +99,7 @@ final class LocalMachine {
     func restart() throws {
         handles = [:]
         try journal.close()
-        (journal, cache, reconciler) = try Self.open(directory, store, time, changes, partConcurrency)
+        (journal, cache, reconciler) = try Self.open(directory, disk, store, time, changes, partConcurrency)
     }
 }
 
@@ -199,7 +202,8 @@ extension LocalMachine {
             guard var inode = try transaction.inode(at: path) else { throw Errno.noSuchFileOrDirectory }
             inode.permissions = permissions
             inode.changed = now
-            if inode.remote != nil || inode.attempt != nil { inode.pending.insert(.metadata) }
+            let isUnderWay = try inode.attempt != nil || transaction.multipart(of: inode.number) != nil
+            if inode.remote != nil || isUnderWay { inode.pending.insert(.metadata) }
             try transaction.update(inode)
         }
         model[path]?.permissions = permissions

@@ -1,9 +1,13 @@
 import Cache
+import Glibc
 import Logging
 import ObjectStore
 import Platform
+import Synchronization
 import TestKit
 import Testing
+
+import struct SystemPackage.Errno
 
 @testable import Transfer
 
@@ -38,5 +42,35 @@ import Testing
         #expect(outcome == .done)
         #expect(try machine.inode("file")?.modified == wanted)
         #expect(bucket.info(ObjectKey("file"))?.metadata["mtime"]?.hasPrefix("1000") == true)
+    }
+
+    @Test func partsLeaveWhileTheFileIsSyncedAndAreCompletedAfterThat() async throws {
+        let store = FaultyStore(MemoryStore(multipartLimits: .small))
+        let machine = try LocalMachine(store: store)
+        try machine.put("file", [UInt8](repeating: 1, count: 40))
+        let sent = Mutex(false)
+        machine.disk.duringNextSync {
+            sent.withLock { $0 = Self.waits(10) { store.calls(.uploadPart) == 5 } && store.calls(.completeUpload) == 0 }
+        }
+        #expect(try await machine.reconcile("file") == .done)
+        #expect(sent.withLock { $0 })
+        #expect(try await store.head(ObjectKey("file")).size == 40)
+    }
+
+    @Test func partsOfWhatCannotBeSyncedAreNotCompleted() async throws {
+        let store = FaultyStore(MemoryStore(multipartLimits: .small))
+        let machine = try LocalMachine(store: store)
+        try machine.put("file", [UInt8](repeating: 1, count: 40))
+        machine.disk.duringNextSync { () throws(Errno) in throw .ioError }
+        await #expect(throws: CacheError.self) { try await machine.reconcile("file") }
+        #expect(store.calls(.completeUpload) == 0)
+        #expect(try await store.headIfPresent(ObjectKey("file")) == nil)
+    }
+
+    /// On a thread of the disk, which may be blocked.
+    private static func waits(_ seconds: Int, _ condition: () -> Bool) -> Bool {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < end && !condition() { usleep(1000) }
+        return condition()
     }
 }

@@ -1,39 +1,38 @@
 import Platform
 import Synchronization
 import SystemPackage
-import TestKit
 
 /// A real disk that tells of each sync of a data file, before it is made.
-final class WatchedDisk: ForwardingDisk {
-    let base: any Disk
+public final class WatchedDisk: ForwardingDisk {
+    public let base: any Disk
     private let willSynchronize = Mutex<(@Sendable () throws(Errno) -> Void)?>(nil)
     private let counts = Mutex<[String: Int]>([:])
     private let written = Mutex<[Range<Int64>]>([])
     private let writtenBeforeAll = Mutex<[Range<Int64>]>([])
     private let directoryCounts = Mutex<[String: Int]>([:])
 
-    init(path: String) throws {
+    public init(path: String) throws {
         base = try PosixDisk(path: path)
     }
 
     /// How many syncs of files were made.
-    var synchronizations: Int { counts.withLock { $0.values.reduce(0, +) } }
+    public var synchronizations: Int { counts.withLock { $0.values.reduce(0, +) } }
 
     /// How many syncs of one file were made.
-    func synchronizations(of name: String) -> Int { counts.withLock { $0[name] ?? 0 } }
+    public func synchronizations(of name: String) -> Int { counts.withLock { $0[name] ?? 0 } }
 
     /// Bytes of data files that were brought to the disk ahead of a sync.
-    var writtenBack: [Range<Int64>] { written.withLock { $0 } }
+    public var writtenBack: [Range<Int64>] { written.withLock { $0 } }
 
     /// Of these, what was when the whole disk was last synced.
-    var writtenBackBeforeAll: [Range<Int64>] { writtenBeforeAll.withLock { $0 } }
+    public var writtenBackBeforeAll: [Range<Int64>] { writtenBeforeAll.withLock { $0 } }
 
     /// How many syncs of one directory were made.
-    func synchronizations(ofDirectory name: String) -> Int { directoryCounts.withLock { $0[name] ?? 0 } }
+    public func synchronizations(ofDirectory name: String) -> Int { directoryCounts.withLock { $0[name] ?? 0 } }
 
     /// Calls `body` in the middle of the next sync of a file, or of what is brought to the disk ahead of it, once; what it
     /// throws is what the sync says. As of the kernel, further syncs say nothing of it.
-    func duringNextSync(_ body: @escaping @Sendable () throws(Errno) -> Void) {
+    public func duringNextSync(_ body: @escaping @Sendable () throws(Errno) -> Void) {
         willSynchronize.withLock { $0 = body }
     }
 
@@ -57,16 +56,16 @@ final class WatchedDisk: ForwardingDisk {
         try body?()
     }
 
-    func synchronizeAll() throws(Errno) {
+    public func synchronizeAll() throws(Errno) {
         writtenBeforeAll.withLock { $0 = writtenBack }
         try base.synchronizeAll()
     }
 
-    func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
+    public func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
         WatchedFile(try base.open(name, mode), name, of: self)
     }
 
-    func synchronizeDirectory(_ name: String) throws(Errno) {
+    public func synchronizeDirectory(_ name: String) throws(Errno) {
         try base.synchronizeDirectory(name)
         directoryCounts.withLock { $0[name, default: 0] += 1 }
     }

@@ -50,7 +50,7 @@ import struct SystemPackage.Errno
         try machine.put("file", [UInt8](repeating: 1, count: 40))
         let sent = Mutex(false)
         machine.disk.duringNextSync {
-            sent.withLock { $0 = Self.waits(10) { store.calls(.uploadPart) == 5 } && store.calls(.completeUpload) == 0 }
+            sent.withLock { $0 = Self.waits { store.calls(.uploadPart) == 5 } && store.calls(.completeUpload) == 0 }
         }
         #expect(try await machine.reconcile("file") == .done)
         #expect(sent.withLock { $0 })
@@ -67,9 +67,9 @@ import struct SystemPackage.Errno
         #expect(try await store.headIfPresent(ObjectKey("file")) == nil)
     }
 
-    /// On a thread of the disk, which may be blocked.
-    private static func waits(_ seconds: Int, _ condition: () -> Bool) -> Bool {
-        let end = ContinuousClock.now + .seconds(seconds)
+    /// As ``eventually(_:)``, on a thread of the disk, which may be blocked.
+    private static func waits(_ condition: () -> Bool) -> Bool {
+        let end = ContinuousClock.now + .seconds(300)
         while ContinuousClock.now < end && !condition() { usleep(1000) }
         return condition()
     }

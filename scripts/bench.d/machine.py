@@ -1,6 +1,7 @@
-"""What the measurements ran on."""
+"""What the measurements run on."""
 
 import datetime
+import mmap
 import os
 import platform
 import re
@@ -27,6 +28,13 @@ def facts(directory, rounds, peers):
         ("drivers", ", ".join(f"{name} {version}" for name, version in versions)),
         ("links", "a program between, without slow start"),
     ]
+
+
+def ready_memory(size):
+    """Takes so many bytes of memory, and frees them. A virtual machine gives what lies free back to its host, page by page, and
+    has to ask for each again, for microseconds: who is the first to write after a pause would pay for all."""
+    if size:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
 def output(*command):

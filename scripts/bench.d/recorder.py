@@ -31,6 +31,8 @@ FLUSH_INTERVAL = 2
 GROWING_RATE = 60_000_000
 CPU_LIMIT_S = 2
 MEMORY_LIMIT_MB = 150
+# Bytes: the recording, here and at the server, and what stands between.
+MEMORY = 3 << 30
 NO_LINK = ("", None, 0)
 FAST_LINK = ("; 20 ms, 1 Gbit/s", (20, 1_000), 0)
 SLOW_LINK = ("; 60 ms, 20 Mbit/s, 1 % resets", (60, 20), 0.01)
@@ -136,7 +138,7 @@ def latencies(bench, place, once=()):
     with way(bench.weed, speed, resets) as endpoint:
         subjects = [(driver.name, of(driver, endpoint)) for driver in [bench.disk, *bench.mounts]]
         subjects.insert(1, (f"{bench.disk.name}, synced", of(bench.disk, endpoint, is_flushed=True)))
-        rows = bench.compare(subjects, once=once)
+        rows = bench.compare(subjects, once=once, memory=MEMORY)
     bench.at_least(rows[f"frame p99, ms{name}"], 1 / 3)
     bench.at_most(rows[f"late frames{name}"], 0)
     bench.at_most(rows[f"failed calls{name}"], 0)

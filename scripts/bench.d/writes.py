@@ -26,7 +26,8 @@ def measure(bench):
     for what, sync, shares in (("to close", False, (0.9, 0.3)), ("to close, with fsync", True, (0.5, 0.5))):
         what = f"write {bench.size // MIB:,} MiB {what}, s"
         drivers = [bench.disk, *bench.mounts_and_requests]
-        rows = bench.compare([(driver.name, writer(bench, driver, what, sync)) for driver in drivers])
+        subjects = [(driver.name, writer(bench, driver, what, sync)) for driver in drivers]
+        rows = bench.compare(subjects, memory=2 * bench.size)
         bench.at_least_each(rows[what], *shares)
     beside_upload(bench)
     both_ways(bench)
@@ -72,7 +73,7 @@ def beside_upload(bench):
             return values
 
     disk = (bench.disk.name, writer(bench, bench.disk, what, sync=False))
-    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)])
+    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)], memory=4 * bench.size)
     bench.at_least(rows[what], 0.5)
 
 

@@ -5,7 +5,6 @@ import statistics
 from dataclasses import dataclass, field
 
 from drivers import Disk, Sluice, SluiceRequests
-from machine import ready_memory
 from objects import MIB
 
 
@@ -79,10 +78,10 @@ class Bench:
         """`number` of a whole run, fewer in a quick one."""
         return max(1, number // 10) if self.is_quick else number
 
-    def compare(self, subjects, rounds=None, once=(), memory=0):
+    def compare(self, subjects, rounds=None, once=()):
         """Rounds of all subjects; each is a name and a function that returns its values by what they are. The order is
         rotated, so that none is always the one that comes after another. Those named in `once` have the first round alone.
-        `memory`: bytes that a subject fills anew, pages of files above all. Returns the new rows by what they are."""
+        Returns the new rows by what they are."""
         found = {name: [] for name, _ in subjects}
         for index in range(rounds or self.rounds):
             shift = index % len(subjects)
@@ -90,7 +89,6 @@ class Bench:
                 if index > 0 and name in once:
                     continue
                 os.sync()
-                ready_memory(memory)
                 found[name].append(measure())
         rows = {}
         for name, rounds_of_one in found.items():

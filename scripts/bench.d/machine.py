@@ -31,10 +31,9 @@ def facts(directory, rounds, peers):
 
 
 def ready_memory(size):
-    """Takes so many bytes of memory, and frees them. A virtual machine gives what lies free back to its host, page by page, and
-    has to ask for each again, for microseconds: who is the first to write after a pause would pay for all."""
-    if size:
-        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
+    """Takes so many bytes of memory and frees them. A virtual machine gives what lies free back to its host within seconds, and
+    has to ask for each page again, for microseconds: who is the first to write after a pause pays for all."""
+    mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
 def output(*command):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from harness.link import link
 from harness.proxy import Proxy
 from harness.stores import S3Bucket
+from machine import ready_memory
 from objects import write_blocks
 
 FRAME = os.urandom(1_600_000)
@@ -108,6 +109,7 @@ def record(directory, seconds, is_flushed):
     ]
     if is_flushed:
         threads.append(threading.Thread(target=periodic, args=(-(-seconds // FLUSH_INTERVAL), 1 / FLUSH_INTERVAL, flush)))
+    ready_memory(MEMORY)
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -138,7 +140,7 @@ def latencies(bench, place, once=()):
     with way(bench.weed, speed, resets) as endpoint:
         subjects = [(driver.name, of(driver, endpoint)) for driver in [bench.disk, *bench.mounts]]
         subjects.insert(1, (f"{bench.disk.name}, synced", of(bench.disk, endpoint, is_flushed=True)))
-        rows = bench.compare(subjects, once=once, memory=MEMORY)
+        rows = bench.compare(subjects, once=once)
     bench.at_least(rows[f"frame p99, ms{name}"], 1 / 3)
     bench.at_most(rows[f"late frames{name}"], 0)
     bench.at_most(rows[f"failed calls{name}"], 0)

@@ -7,8 +7,8 @@ Values are medians of the rounds; less is better. In brackets stands how many ti
 row, where that is no driver of a bucket: the median of the ratios within each round. The order of the subjects is rotated
 from round to round. Only ratios within one run mean something. What costs the same each time, and what is left idle, has one
 round. sluice-requests is Sluice without passthrough, as where the kernel is older than 6.9 or the daemon is not root. Before
-large writes and recordings memory is taken and freed: a virtual machine gives what lies free back to its host, and the first to
-write would pay for having it back."""
+a large write or a recording memory is taken and freed: a virtual machine gives what lies free back to its host, and who writes
+first would pay for having it back."""
 
 
 def tables(group):

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from drivers import NEVER
 from harness.mount import sluice
 from harness.stores import S3Bucket
+from machine import ready_memory
 from objects import MIB, RandomFile, read_whole, write_blocks
 
 
@@ -26,8 +27,7 @@ def measure(bench):
     for what, sync, shares in (("to close", False, (0.9, 0.3)), ("to close, with fsync", True, (0.5, 0.5))):
         what = f"write {bench.size // MIB:,} MiB {what}, s"
         drivers = [bench.disk, *bench.mounts_and_requests]
-        subjects = [(driver.name, writer(bench, driver, what, sync)) for driver in drivers]
-        rows = bench.compare(subjects, memory=2 * bench.size)
+        rows = bench.compare([(driver.name, writer(bench, driver, what, sync)) for driver in drivers])
         bench.at_least_each(rows[what], *shares)
     beside_upload(bench)
     both_ways(bench)
@@ -37,6 +37,7 @@ def writer(bench, driver, what, sync):
     def measure():
         with driver.mounted(delay=NEVER) as mount:
             path = mount.path / "large.bin"
+            ready_memory(2 * bench.size)
             seconds = write_blocks(path, bench.size // driver.share, sync=sync)
             path.unlink()
         return {what: seconds * driver.share}
@@ -52,6 +53,7 @@ def beside_upload(bench):
     def beside(mount, act):
         """Seconds of the file that is written when the other has been there for a while."""
         write_blocks(mount / "other.bin", UPLOAD_SIZE)
+        ready_memory(3 * bench.size)
         time.sleep(UPLOAD_DELAY_S + 0.5)
         with ThreadPoolExecutor(1) as pool:
             acting = pool.submit(act)
@@ -73,7 +75,7 @@ def beside_upload(bench):
             return values
 
     disk = (bench.disk.name, writer(bench, bench.disk, what, sync=False))
-    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)], memory=4 * bench.size)
+    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)])
     bench.at_least(rows[what], 0.5)
 
 

@@ -111,6 +111,7 @@ extension Writeback {
             guard let run = state.running.removeValue(forKey: number) else { return }
             state.failures[number] = nil
             state.sweep.isWanted = true
+            if state.sweep.isHeld && state.running.isEmpty { state.sweep.notBefore = now }
             switch outcome {
             case .done, .isWritten:
                 state.advance.settled(number, at: now)
@@ -255,7 +256,8 @@ extension Writeback {
             guard let failure = outcome.failure else {
                 state.sweep.failure = nil
                 state.sweep.backoff.reset()
-                state.sweep.notBefore = outcome.isAnyHeld ? now + Self.sweepPause : now
+                state.sweep.isHeld = outcome.isAnyHeld
+                state.sweep.notBefore = outcome.isAnyHeld && !state.running.isEmpty ? now + Self.sweepPause : now
                 // What is gone may let a directory go. What is left of contents waits for files; the end of their runs asks
                 // for the next sweep.
                 if outcome.isAnyGone { state.sweep.isWanted = true }
@@ -264,6 +266,7 @@ extension Writeback {
             var random = SystemRandom()
             state.sweep.isWanted = true
             let isLinkFailure = isLinkFailure(failure.error)
+            state.sweep.isHeld = false
             let wait = state.sweep.backoff.next(using: &random)
             state.sweep.notBefore = now + (isLinkFailure ? min(wait, Self.linkPause) : wait)
             let error = failure.error as? StoreError

@@ -176,6 +176,11 @@ extension JournalTransaction {
         return try first(sql, [inode.sql], MultipartRecord.init(row:))
     }
 
+    /// Whether an inode has an object or an upload under way, which carry its attributes: what changes of them is pending.
+    public func isInBucketOrUnderWay(_ inode: Inode) throws -> Bool {
+        try inode.remote != nil || inode.attempt != nil || multipart(of: inode.number) != nil
+    }
+
     /// The ids of all uploads to a key that are known.
     public func multipartIDs(of key: ObjectKey) throws -> Set<UploadID> {
         Set(try all("SELECT upload_id FROM upload WHERE key = ?", [key.string]) { UploadID($0[0]) })

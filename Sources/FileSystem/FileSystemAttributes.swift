@@ -123,8 +123,7 @@ extension FileSystem {
     /// Objects exist whose metadata differ now; what is not in the bucket yet will carry them when it goes.
     func markMetadataPending(_ row: inout Inode, in transaction: JournalTransaction) throws {
         guard row.linkCount > 0, row.number != .root else { return }
-        let isUnderWay = try row.attempt != nil || transaction.multipart(of: row.number) != nil
-        if row.remote != nil || isUnderWay { row.pending.insert(.metadata) }
+        if try transaction.isInBucketOrUnderWay(row) { row.pending.insert(.metadata) }
         if row.linkCount > 1 { try transaction.markAliasesPending(of: row.number) }
     }
 

@@ -60,7 +60,7 @@ public final class Writeback: Sendable {
         var isWanted = false
         var task: Task<Void, Never>?
         var notBefore = Duration.zero
-        /// ``notBefore`` spares the journal a look for each of many files that end one after the other; nothing failed.
+        /// The last one found something that runs have to end before; nothing failed.
         var isHeld = false
         var backoff = Backoff()
         var failure: WritebackStatus.Failure?

@@ -48,7 +48,9 @@ extension Writeback {
     }
 
     private func startSweep(_ state: inout State, at now: Duration) {
-        guard state.sweep.isWanted, state.sweep.task == nil, state.sweep.notBefore <= now else { return }
+        // The pause spares the journal a look for each of many runs that end one after the other: none comes after the last.
+        let isDue = state.sweep.notBefore <= now || state.sweep.isHeld && state.running.isEmpty
+        guard state.sweep.isWanted, state.sweep.task == nil, isDue else { return }
         state.sweep.isWanted = false
         state.sweep.task = Task { [weak self] in await self?.sweep() }
     }
@@ -111,7 +113,6 @@ extension Writeback {
             guard let run = state.running.removeValue(forKey: number) else { return }
             state.failures[number] = nil
             state.sweep.isWanted = true
-            if state.sweep.isHeld && state.running.isEmpty { state.sweep.notBefore = now }
             switch outcome {
             case .done, .isWritten:
                 state.advance.settled(number, at: now)
@@ -257,7 +258,7 @@ extension Writeback {
                 state.sweep.failure = nil
                 state.sweep.backoff.reset()
                 state.sweep.isHeld = outcome.isAnyHeld
-                state.sweep.notBefore = outcome.isAnyHeld && !state.running.isEmpty ? now + Self.sweepPause : now
+                state.sweep.notBefore = outcome.isAnyHeld ? now + Self.sweepPause : now
                 // What is gone may let a directory go. What is left of contents waits for files; the end of their runs asks
                 // for the next sweep.
                 if outcome.isAnyGone { state.sweep.isWanted = true }

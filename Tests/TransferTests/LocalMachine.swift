@@ -202,8 +202,7 @@ extension LocalMachine {
             guard var inode = try transaction.inode(at: path) else { throw Errno.noSuchFileOrDirectory }
             inode.permissions = permissions
             inode.changed = now
-            let isUnderWay = try inode.attempt != nil || transaction.multipart(of: inode.number) != nil
-            if inode.remote != nil || isUnderWay { inode.pending.insert(.metadata) }
+            if try transaction.isInBucketOrUnderWay(inode) { inode.pending.insert(.metadata) }
             try transaction.update(inode)
         }
         model[path]?.permissions = permissions

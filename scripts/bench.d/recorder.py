@@ -32,8 +32,8 @@ FLUSH_INTERVAL = 2
 GROWING_RATE = 60_000_000
 CPU_LIMIT_S = 2
 MEMORY_LIMIT_MB = 150
-# Bytes: the recording, here and at the server, and what stands between.
-MEMORY = 3 << 30
+# Of what is recorded, here and at the server, and of what stands between.
+MEMORY_OF_A_SECOND = 600 << 20
 NO_LINK = ("", None, 0)
 FAST_LINK = ("; 20 ms, 1 Gbit/s", (20, 1_000), 0)
 SLOW_LINK = ("; 60 ms, 20 Mbit/s, 1 % resets", (60, 20), 0.01)
@@ -109,7 +109,7 @@ def record(directory, seconds, is_flushed):
     ]
     if is_flushed:
         threads.append(threading.Thread(target=periodic, args=(-(-seconds // FLUSH_INTERVAL), 1 / FLUSH_INTERVAL, flush)))
-    ready_memory(MEMORY)
+    ready_memory(seconds * MEMORY_OF_A_SECOND)
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -43,14 +43,14 @@ def main():
     peers = [] if options.no_peers else [peer for peer in PEERS if peer.is_installed()]
     with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as path:
         directory = Path(path)
-        with servers.seaweedfs(directory / "weed") as weed:
+        with machine.processors_awake() as is_awake, servers.seaweedfs(directory / "weed") as weed:
             bench = Bench(directory, weed, peers, rounds, options.quick)
             for name in options.only or GROUPS:
                 bench.begin(name, GROUPS[name].__doc__)
                 GROUPS[name].measure(bench)
                 print(f"\n{name}\n{report.tables(bench.groups[-1])}", flush=True)
         if not (options.quick or options.no_peers or options.only):
-            report.write_document(ROOT / "docs", "scripts/bench", machine.facts(directory, rounds, peers), bench.groups)
+            report.write_document(ROOT / "docs", "scripts/bench", machine.facts(directory, rounds, peers, is_awake), bench.groups)
     return 0 if all(is_met for group in bench.groups for _, is_met in group.targets) else 1
 
 

@@ -4,7 +4,7 @@ import os
 import statistics
 from dataclasses import dataclass, field
 
-from drivers import Disk, Sluice, SluiceRequests
+from drivers import Disk, PassThrough, Sluice, SluiceRequests
 from objects import MIB
 
 
@@ -55,6 +55,7 @@ class Bench:
         self.is_quick = is_quick
         self.size = 64 * MIB if is_quick else 1 << 30
         self.disk = Disk(directory, weed)
+        self.bare = PassThrough(directory, weed)
         self.sluice = Sluice(directory, weed)
         self.requests = SluiceRequests(directory, weed)
         self.peers = [kind(directory, weed) for kind in peers]

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,13 @@ from harness.mount import Mount, is_mounted
 from harness.processes import wait_until
 from harness.stores import S3Source
 from mounted import Mounted
+from programs import compile_program
 
 TOOLS = Path(sys.executable).parent
 # How long a driver waits with uploads, where it can.
 AT_ONCE, SOON, NEVER = "0s", "1s", "1h"
+# Debian and Ubuntu ship it with libfuse3-dev.
+PASS_THROUGH = Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 
 
 class Driver:
@@ -87,6 +91,33 @@ class Disk(Driver):
     @contextmanager
     def running(self, place, path, bucket, endpoint, delay):
         yield None
+
+
+class PassThrough(Driver):
+    """libfuse's own example over a plain directory, without FUSE passthrough: the least that a file system costs where each
+    call is a request. Attributes and names are good for a second, as Sluice's; the kernel keeps pages from open to open."""
+
+    name = "pass-through"
+
+    def __init__(self, directory, weed, source=None):
+        """`source`: what it shows, instead of an empty directory."""
+        super().__init__(directory, weed)
+        self.source = source
+        self.program = directory / "passthrough_ll"
+        compile_program(PASS_THROUGH, self.program)
+
+    @contextmanager
+    def running(self, *arguments):
+        with super().running(*arguments) as pid:
+            # It keeps a descriptor for every file that the kernel knows.
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+            yield pid
+
+    def command(self, place, path, bucket, endpoint, delay):
+        source = self.source or place / "source"
+        source.mkdir(exist_ok=True)
+        return [self.program, "-f", "-o", f"source={source},cache=always,timeout=1.0", path]
 
 
 class Sluice(Driver):

@@ -4,17 +4,11 @@ Files of 8 KiB are created, written and closed while nothing is uploaded; s3fs c
 twentieth of the files, JuiceFS a quarter, counted up to all. Stats are beside the pass-through and the disk alone: names and
 attributes are good for a second in both drivers. A directory is renamed whose files are all in the bucket."""
 
-import resource
-from contextlib import contextmanager
-from pathlib import Path
-
-from drivers import NEVER, Driver
+from drivers import NEVER
 from harness.mount import Mount
 from harness.stores import DirectoryBucket
-from programs import Program, compile_program
+from programs import Program
 
-# Debian and Ubuntu ship it with libfuse3-dev.
-PASS_THROUGH = Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 FILES = 5_000
 FILE_SIZE = 8 << 10
 STAT_FILES = 2_000
@@ -24,37 +18,12 @@ RENAME_LIMIT_MS = 100
 
 def measure(bench):
     program = Program(bench.directory, "metadata")
-    bare = PassThrough(bench.directory, bench.weed)
-    small_files(bench, program, bare)
-    stats(bench, program, bare)
+    small_files(bench, program)
+    stats(bench, program)
     deep_rename(bench, program)
 
 
-class PassThrough(Driver):
-    """passthrough_ll over a plain directory; attributes and names are good for a second, as Sluice's."""
-
-    name = "pass-through"
-
-    def __init__(self, directory, weed):
-        super().__init__(directory, weed)
-        self.program = directory / "passthrough_ll"
-        compile_program(PASS_THROUGH, self.program)
-
-    @contextmanager
-    def running(self, *arguments):
-        with super().running(*arguments) as pid:
-            # It keeps a descriptor for every file that the kernel knows.
-            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
-            yield pid
-
-    def command(self, place, path, bucket, endpoint, delay):
-        source = place / "source"
-        source.mkdir()
-        return [self.program, "-f", "-o", f"source={source},cache=auto,timeout=1.0", path]
-
-
-def small_files(bench, program, bare):
+def small_files(bench, program):
     count = bench.count(FILES)
     what = f"create, write and close {count:,} files of {FILE_SIZE >> 10} KiB, s"
 
@@ -67,11 +36,11 @@ def small_files(bench, program, bare):
 
         return measure
 
-    rows = bench.compare([(driver.name, of(driver)) for driver in (bare, bench.disk, *bench.mounts)])
+    rows = bench.compare([(driver.name, of(driver)) for driver in (bench.bare, bench.disk, *bench.mounts)])
     bench.at_least(rows[what], 0.5)
 
 
-def stats(bench, program, bare):
+def stats(bench, program):
     rounds = bench.count(500)
     warm, asked = f"{STAT_FILES * rounds:,} warm stats, s", f"{STAT_FILES * 20:,} stats that the daemon answers, s"
 
@@ -83,7 +52,7 @@ def stats(bench, program, bare):
 
         return measure
 
-    rows = bench.compare([(driver.name, of(driver)) for driver in (bare, bench.disk, bench.sluice)])
+    rows = bench.compare([(driver.name, of(driver)) for driver in (bench.bare, bench.disk, bench.sluice)])
     bench.at_least(rows[warm], 0.8)
 
 

@@ -1,12 +1,14 @@
 """What requests cost that no file system is part of: a plain HTTP client with presigned URLs over connections that stay."""
 
+import multiprocessing
 import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from html import unescape
 from http.client import HTTPConnection
+from itertools import count
 from urllib.parse import urlsplit
 
 from harness import servers
@@ -111,3 +113,38 @@ class PlainClient:
             position += count
         if position != end:
             raise RuntimeError(f"{position - offset} bytes of {end - offset}, status {answer.status}")
+
+
+@contextmanager
+def sender(endpoint, bucket_name, path):
+    """A process that sends what a file has and gets, once the function is called that this gives, until the end of the block."""
+    context = multiprocessing.get_context("spawn")
+    is_ready, is_begun, is_over = context.Event(), context.Event(), context.Event()
+    process = context.Process(target=send_growing, args=(endpoint, bucket_name, path, is_ready, is_begun, is_over))
+    process.start()
+    try:
+        assert is_ready.wait(60), "the sender does not start"
+        yield is_begun.set
+    finally:
+        is_over.set()
+        is_begun.set()
+        process.join()
+
+
+def send_growing(endpoint, bucket_name, path, is_ready, is_begun, is_over):
+    """Each 8 MiB as an object, as soon as they are there, over connections in parallel."""
+    client = PlainClient(endpoint, bucket_name)
+    with open(path, "rb") as file, ThreadPoolExecutor(CONNECTIONS) as pool:
+
+        def send(connection):
+            for number in count(connection, CONNECTIONS):
+                while os.fstat(file.fileno()).st_size < (number + 1) * PART:
+                    if is_over.wait(0.02):
+                        return
+                if is_over.is_set():
+                    return
+                client.put(f"piece-{number}", os.pread(file.fileno(), PART, number * PART))
+
+        is_ready.set()
+        is_begun.wait()
+        list(pool.map(send, range(CONNECTIONS)))

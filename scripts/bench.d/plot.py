@@ -3,10 +3,10 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, TEXT, LINE, TOP = 960, 470, 20, 50
+WIDTH, TEXT, LINE, TOP, LETTER = 960, 470, 20, 50, 7
 COLORS = {
     "sluice": "#c62828", "sluice-requests": "#ef9a9a", "s3fs": "#1565c0", "rclone": "#2e7d32", "juicefs": "#ef6c00",
-    "disk": "#757575",
+    "disk": "#757575", "disk, synced": "#bdbdbd", "disk, synced and sent": "#5d4037",
 }
 OTHER_COLOR = "#6a1b9a"
 TICKS = [0.001, 0.01, 0.1, 0.3, 1, 3, 10]
@@ -32,9 +32,11 @@ def ratios(group):
             marks.append(f'<line x1="{x(tick)}" x2="{x(tick)}" y1="{TOP - 8}" y2="{height}" stroke="{color}"/>')
             marks.append(f'<text x="{x(tick)}" y="{TOP - 12}" text-anchor="middle">{tick:g}</text>')
     subjects = list(dict.fromkeys(name for found in dots.values() for name in found))
-    for index, name in enumerate(subjects):
-        marks.append(f'<circle cx="{TEXT + 100 * index}" cy="14" r="5" fill="{COLORS.get(name, OTHER_COLOR)}"/>')
-        marks.append(f'<text x="{TEXT + 9 + 100 * index}" y="18">{escape(name)}</text>')
+    left = 20
+    for name in subjects:
+        marks.append(f'<circle cx="{left}" cy="14" r="5" fill="{COLORS.get(name, OTHER_COLOR)}"/>')
+        marks.append(f'<text x="{left + 9}" y="18">{escape(name)}</text>')
+        left += 40 + LETTER * len(name)
     for index, (what, found) in enumerate(dots.items()):
         y = TOP + LINE * index + LINE // 2
         marks.append(f'<text x="{TEXT - 20}" y="{y + 4}" text-anchor="end">{escape(what)}</text>')

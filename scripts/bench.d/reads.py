@@ -4,13 +4,15 @@ Cold reads are beside a plain HTTP client (Python, connections that stay, ranges
 links; warm reads, a second after the cold ones, are beside the plain disk. The server's disk cache is warm for all; each
 driver starts with an empty cache and with the directory listed. What is read over a link is less, so that it takes seconds.
 JuiceFS reads its own copy of the data, and has the names in a database on this machine. Without passthrough, warm reads are
-served from the kernel's own pages of the mount, without a request: 4 KiB each, where the disk has larger ones."""
+served from the kernel's own pages of the mount, without a request: 4 KiB each, where the disk has larger ones. So are those
+of the pass-through (libfuse's example over the same files), which also shows what an open costs that is a request."""
 
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
+from drivers import PassThrough
 from harness.link import link
 from harness.mount import timed
 from harness.stores import S3Bucket
@@ -67,6 +69,7 @@ class Data:
     def __init__(self, bench):
         self.bucket = S3Bucket(bench.weed.endpoint, "bench-reads")
         self.disk = bench.directory / "bench-reads"
+        self.bare = PassThrough(bench.directory, bench.weed, self.disk)
         for part, shards in {(place.part, place.shards) for place in PLACES}:
             self.put(f"large-{part}/large.bin", bench.size // part)
             for shard in range(shards):
@@ -126,11 +129,18 @@ class Workloads:
 
             return measure
 
+        def of_bare():
+            with self.data.bare.mounted() as mount:
+                action(mount.path / directory)
+                time.sleep(BEFORE_WARM_S)
+                return {warm: action(mount.path / directory)}
+
         subjects = [("plain client", lambda: {cold: plain()})]
         compares_requests = with_requests and not self.place.link
         drivers = self.bench.mounts_and_requests if compares_requests else self.bench.mounts
         if not self.place.link:
             subjects.append((self.bench.disk.name, lambda: {warm: action(self.data.disk / directory)}))
+            subjects.append((self.data.bare.name, of_bare))
         rows = self.bench.compare(subjects + [(driver.name, of(driver)) for driver in drivers])
         if has_cost:
             self.bench.at_most(rows[cpu], CPU_LIMIT_S)

@@ -3,7 +3,8 @@
 A camera brings 60 frames of 1.6 MB each second and 30 topics bring a message each 30 times a second, 100 MB in all, as one
 process with a thread for each file; each call is timed. The bucket is on this machine, and behind two links, the slower of
 which breaks a connection in every hundredth block. Beside the plain disk, which nobody syncs, stands one that is synced as
-often as a mount is. A frame is late when its write takes longer than until the next one. Over the links, other drivers have
+often as a mount is, alone and while the plain client sends the frames from another process: what the disk, the server and the
+two cores leave to any file system. A frame is late when its write takes longer than until the next one. Over the links, other drivers have
 one round of a second: s3fs sends it all before its closes return. Then a recording that is slower than the link is closed and
 renamed: it is in the bucket soon after."""
 
@@ -11,7 +12,7 @@ import os
 import statistics
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 from harness.link import link
@@ -19,7 +20,9 @@ from harness.proxy import Proxy
 from harness.stores import S3Bucket
 from machine import ready_memory
 from objects import write_blocks
+from plain_client import sender
 
+CAMERA = "camera.bin"
 FRAME = os.urandom(1_600_000)
 MESSAGE = os.urandom(2_000)
 FRAMES_PER_SECOND, MESSAGES_PER_SECOND = 60, 30
@@ -87,7 +90,7 @@ def periodic(count, per_second, action):
 def record(directory, seconds, is_flushed):
     """Records once; frames, messages, syncs and closes. `is_flushed`: all that is written is synced each `FLUSH_INTERVAL`."""
     frames, messages, syncs, closes = Calls(), Calls(), Calls(), Calls()
-    names = ["camera.bin", *(f"topic-{index}.log" for index in range(TOPICS))]
+    names = [CAMERA, *(f"topic-{index}.log" for index in range(TOPICS))]
     # As `rosbag record` opens its files.
     camera, *topics = [os.open(directory / name, os.O_CREAT | os.O_RDWR | os.O_TRUNC) for name in names]
 
@@ -124,13 +127,15 @@ def latencies(bench, place, once=()):
     seconds = bench.count(SECONDS)
     memory = f"most memory, MB{name}"
 
-    def of(driver, endpoint, is_flushed=False):
+    def of(driver, endpoint, is_flushed=False, is_sent=False):
         def measure():
             with driver.mounted(endpoint=endpoint) as mount:
                 directory = mount.path / mount.path.parent.name
                 directory.mkdir()
                 length = SECONDS_ONCE if driver.name in once else seconds
-                values = {f"{what}{name}": value for what, value in summary(*record(directory, length, is_flushed)).items()}
+                with sending(endpoint, f"bench-{driver.name}", directory / CAMERA) if is_sent else nullcontext():
+                    calls = record(directory, length, is_flushed)
+                values = {f"{what}{name}": value for what, value in summary(*calls).items()}
                 if mount.pid:
                     values[memory] = mount.memory_mb("VmHWM")
                 return values
@@ -139,7 +144,10 @@ def latencies(bench, place, once=()):
 
     with way(bench.weed, speed, resets) as endpoint:
         subjects = [(driver.name, of(driver, endpoint)) for driver in [bench.disk, *bench.mounts]]
-        subjects.insert(1, (f"{bench.disk.name}, synced", of(bench.disk, endpoint, is_flushed=True)))
+        subjects.insert(1, ("disk, synced", of(bench.disk, endpoint, is_flushed=True)))
+        # A connection that breaks ends the plain client.
+        if not resets:
+            subjects.insert(2, ("disk, synced and sent", of(bench.disk, endpoint, is_flushed=True, is_sent=True)))
         rows = bench.compare(subjects, once=once)
     bench.at_least(rows[f"frame p99, ms{name}"], 1 / 3)
     bench.at_most(rows[f"late frames{name}"], 0)
@@ -147,6 +155,15 @@ def latencies(bench, place, once=()):
     bench.at_most(rows[f"message p99, ms{name}"], 1)
     bench.at_least(rows[f"fdatasync, ms{name}"], 1 / 1.5)
     bench.at_most(rows[memory], MEMORY_LIMIT_MB)
+
+
+@contextmanager
+def sending(endpoint, bucket_name, path):
+    """The plain client sends the file as it grows."""
+    path.touch()
+    with sender(endpoint, bucket_name, path) as begin:
+        begin()
+        yield
 
 
 def summary(frames, messages, syncs, closes):

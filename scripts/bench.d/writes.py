@@ -2,20 +2,24 @@
 
 A file of 1 GiB is written in blocks of 1 MiB while nothing is uploaded, since uploads would take the two cores and the disk
 from what is measured. s3fs cannot hold them back; it writes a twentieth of the bytes, JuiceFS a quarter, counted up to the
-whole. JuiceFS writes back, as Sluice and rclone do. Then the same while a file of the same size is uploaded, beside the plain
-disk on which such a file is synced meanwhile, as a mount does it every other second."""
+whole. JuiceFS writes back, as Sluice and rclone do. The pass-through (libfuse's example) is what a file system can be where
+each write is a request, as in sluice-requests. Then the same while a file of the same size is uploaded. Beside it stands the
+plain disk on which such a file is synced meanwhile, as a mount does it every other second, alone and while the plain client
+sends it: what the disk and the two cores leave to any file system."""
 
 import itertools
 import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 from drivers import NEVER
 from harness.mount import sluice
 from harness.stores import S3Bucket
 from machine import ready_memory
 from objects import MIB, RandomFile, read_whole, write_blocks
+from plain_client import sender
 
 
 # Bytes that are uploaded meanwhile: some seconds' work.
@@ -26,7 +30,7 @@ UPLOAD_DELAY_S = 1
 def measure(bench):
     for what, sync, shares in (("to close", False, (0.9, 0.3)), ("to close, with fsync", True, (0.5, 0.5))):
         what = f"write {bench.size // MIB:,} MiB {what}, s"
-        drivers = [bench.disk, *bench.mounts_and_requests]
+        drivers = [bench.disk, bench.bare, *bench.mounts_and_requests]
         rows = bench.compare([(driver.name, writer(bench, driver, what, sync)) for driver in drivers])
         bench.at_least_each(rows[what], *shares)
     beside_upload(bench)
@@ -61,11 +65,16 @@ def beside_upload(bench):
             acting.result()
         return {what: seconds}
 
-    def of_synced_disk():
-        with bench.disk.mounted() as mount, open(mount.path / "other.bin", "wb") as other:
-            values = beside(mount.path, lambda: os.fdatasync(other))
-            (mount.path / "large.bin").unlink()
-            return values
+    def of_synced_disk(is_sent):
+        def measure():
+            with bench.disk.mounted() as mount, open(mount.path / "other.bin", "wb") as other:
+                sending = sender(bench.weed.endpoint, f"bench-{bench.disk.name}", other.name)
+                with sending if is_sent else nullcontext() as begin:
+                    values = beside(mount.path, lambda: (is_sent and begin(), os.fdatasync(other)))
+                (mount.path / "large.bin").unlink()
+                return values
+
+        return measure
 
     def of_sluice():
         bucket = S3Bucket(bench.weed.endpoint, f"bench-beside-upload-{next(numbers)}")
@@ -75,7 +84,8 @@ def beside_upload(bench):
             return values
 
     disk = (bench.disk.name, writer(bench, bench.disk, what, sync=False))
-    rows = bench.compare([disk, ("disk, synced", of_synced_disk), (bench.sluice.name, of_sluice)])
+    floors = [("disk, synced", of_synced_disk(False)), ("disk, synced and sent", of_synced_disk(True))]
+    rows = bench.compare([disk, *floors, (bench.sluice.name, of_sluice)])
     bench.at_least(rows[what], 0.5)
 
 

@@ -29,11 +29,12 @@ class Driver:
 
     # By how much less it writes than others, where it is so slow that the run would last too long.
     share = 1
+    # Of mounts, of all drivers: each has a directory of its own.
+    numbers = itertools.count()
 
     def __init__(self, directory, weed):
         self.directory = directory
         self.weed = weed
-        self.numbers = itertools.count()
 
     @contextmanager
     def mounted(self, bucket=None, endpoint=None, delay=SOON):

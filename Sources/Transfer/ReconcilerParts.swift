@@ -205,17 +205,22 @@ extension Reconciler {
         _ progress: UploadProgress,
         while goesOn: () throws -> Bool
     ) async throws -> [PartRecord] {
-        try await withThrowingTaskGroup(of: PartRecord.self) { group in
-            var parts: [PartRecord] = []
-            var started = 0
+        let turns = PartTurns(most: settings.partConcurrency) { [self] in partPace.withLock(\.count) }
+        return try await withThrowingTaskGroup(of: PartRecord.self) { group in
             for number in numbers {
-                while started - parts.count >= partPace.withLock(\.count), let part = try await group.next() {
-                    parts.append(part)
+                guard await turns.begin(number), try goesOn() else { break }
+                group.addTask { [self] in
+                    do {
+                        let part = try await sendPart(number, multipart, of: file, progress) { turns.passOn(number) }
+                        turns.end(number, hasFailed: false)
+                        return part
+                    } catch {
+                        turns.end(number, hasFailed: true)
+                        throw error
+                    }
                 }
-                guard try goesOn() else { break }
-                group.addTask { try await self.sendPart(number, multipart, of: file, progress) }
-                started += 1
             }
+            var parts: [PartRecord] = []
             for try await part in group { parts.append(part) }
             return parts.sorted { $0.part.number < $1.part.number }
         }
@@ -225,7 +230,8 @@ extension Reconciler {
         _ number: Int,
         _ multipart: Multipart,
         of file: CachedFile,
-        _ progress: UploadProgress
+        _ progress: UploadProgress,
+        whenMostIsSent: @escaping @Sendable () -> Void
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
@@ -240,7 +246,7 @@ extension Reconciler {
             return record
         }
         try await makeLocal(range, of: file)
-        let body = UploadSource(file, range: range, progress: progress)
+        let body = UploadSource(file, range: range, progress: progress, whenMostIsSent: whenMostIsSent)
         let start = time.monotonic
         do {
             let part = try await store.uploadPart(

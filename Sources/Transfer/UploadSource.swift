@@ -19,6 +19,7 @@ final class UploadSource: ByteSource {
     private let start: Int64
     private let version: CachedFile.Version?
     private let progress: UploadProgress?
+    private let whenMostIsSent: @Sendable () -> Void
     private let state = Mutex(State())
 
     /// One reading from start to end.
@@ -40,13 +41,15 @@ final class UploadSource: ByteSource {
         var damage: CacheError?
     }
 
+    /// `whenMostIsSent`: called, once or more, when no more than a quarter is left to be sent.
     init(
         _ file: CachedFile, range: Range<Int64>, of version: CachedFile.Version? = nil,
-        progress: UploadProgress? = nil
+        progress: UploadProgress? = nil, whenMostIsSent: @escaping @Sendable () -> Void = {}
     ) {
         self.file = file
         self.version = version
         self.progress = progress
+        self.whenMostIsSent = whenMostIsSent
         start = range.lowerBound
         count = range.length
     }
@@ -69,7 +72,9 @@ final class UploadSource: ByteSource {
             throw Changed()
         }
         let sent = try take(UnsafeRawBufferPointer(buffer), at: offset)
-        if sent > 0 { progress?.sent(sent) }
+        guard sent > 0 else { return }
+        progress?.sent(sent)
+        if offset + Int64(buffer.count) > count - count / 4 { whenMostIsSent() }
     }
 
     /// Reads the body once, if its version tells little.

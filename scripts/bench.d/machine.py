@@ -16,6 +16,7 @@ from harness.mount import sluice
 HALT_POLL = Path("/sys/module/haltpoll/parameters")
 POLL_NS = 20_000_000
 
+
 def facts(directory, rounds, peers, is_awake):
     """Pairs of a name and its value; `directory` is where the local bytes are; `is_awake`: idle processors poll."""
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]
@@ -25,7 +26,7 @@ def facts(directory, rounds, peers, is_awake):
         ("date", datetime.date.today().isoformat()),
         ("rounds", str(rounds)),
         ("processor", f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores"),
-        ("when idle", f"they poll for {POLL_NS // 1_000_000} ms before they halt" if is_awake else "as the kernel has it"),
+        ("idle processors", f"poll for {POLL_NS // 1_000_000} ms before they halt" if is_awake else "halt"),
         ("memory", f"{int(memory) / (1 << 20):.0f} GiB"),
         ("system", f"{platform.freedesktop_os_release()['PRETTY_NAME']}, kernel {platform.release().split('-')[0]}"),
         ("file system", output("findmnt", "--noheadings", "--output", "FSTYPE", "--target", directory)),

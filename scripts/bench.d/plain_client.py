@@ -129,6 +129,7 @@ def sender(endpoint, bucket_name, path):
         is_over.set()
         is_begun.set()
         process.join()
+    assert process.exitcode == 0, "the sender failed"
 
 
 def send_growing(endpoint, bucket_name, path, is_ready, is_begun, is_over):

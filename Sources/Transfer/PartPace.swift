@@ -15,9 +15,12 @@ struct PartPace: Equatable, Sendable {
         count = min(4, most)
     }
 
+    /// Whether the link is a quick one, on which a part took, or has taken so far, that long.
+    static func isQuick(_ duration: Duration) -> Bool { duration < quick }
+
     /// A part of full size was sent, beside so many others.
     mutating func sent(in duration: Duration) {
-        if duration < Self.quick {
+        if Self.isQuick(duration) {
             count = min(count + 1, bounds.upperBound)
         } else if duration > Self.slow {
             count = max(count / 2, bounds.lowerBound)

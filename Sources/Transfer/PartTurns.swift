@@ -2,9 +2,9 @@ import Synchronization
 
 /// Which parts of one file are being sent, so many at a time.
 ///
-/// A part passes its turn on when most of it is sent: while the rest is on its way and the store has not answered, the next
-/// one is read for its checksum and the store is asked for it. Else the link would lie idle so long, the more as parts that
-/// began together end together.
+/// On a quick link a part passes its turn on when most of it is sent: while the rest is on its way and the store has not
+/// answered, the next one is read for its checksum and the store is asked for it. Else the link would lie idle so long, the
+/// more as parts that began together end together. On a slow one that is no time, and more would be lost when it breaks.
 ///
 /// Thread rule: any thread; one task at a time waits.
 final class PartTurns: Sendable {

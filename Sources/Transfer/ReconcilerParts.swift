@@ -231,7 +231,7 @@ extension Reconciler {
         _ multipart: Multipart,
         of file: CachedFile,
         _ progress: UploadProgress,
-        whenMostIsSent: @escaping @Sendable () -> Void
+        passingOn passOn: @escaping @Sendable () -> Void
     ) async throws -> PartRecord {
         try Task.checkCancellation()
         let range = multipart.plan.range(number)
@@ -246,8 +246,10 @@ extension Reconciler {
             return record
         }
         try await makeLocal(range, of: file)
-        let body = UploadSource(file, range: range, progress: progress, whenMostIsSent: whenMostIsSent)
         let start = time.monotonic
+        let body = UploadSource(file, range: range, progress: progress) { [time] in
+            if PartPace.isQuick(time.monotonic - start) { passOn() }
+        }
         do {
             let part = try await store.uploadPart(
                 multipart.record.key,

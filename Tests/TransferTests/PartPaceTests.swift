@@ -43,7 +43,7 @@ struct PartPaceTests {
     }
 }
 
-/// A store on whose clock each part takes a while, and which counts how many are under way.
+/// A store on whose clock each part takes a while before it is sent, and which counts how many are under way.
 private final class LastingStore: ForwardingStore {
     let base: any ObjectStore
     private let time: ManualTime
@@ -65,6 +65,8 @@ private final class LastingStore: ForwardingStore {
         // For others to begin meanwhile.
         try? await Task.sleep(for: .milliseconds(10))
         time.advance(by: duration)
+        do { try body.readTwice() } catch { throw StoreError(.localFault, message: "\(error)") }
+        try? await Task.sleep(for: .milliseconds(10))
         return try await base.uploadPart(key, upload: upload, number: number, body: body)
     }
 }

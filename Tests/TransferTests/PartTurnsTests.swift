@@ -80,7 +80,16 @@ struct PartTurnsTests {
     }
 }
 
-/// Reads each part twice, as stores with checksums do, and answers when it has read so many.
+extension ByteSource {
+    /// As stores do that send a checksum ahead.
+    func readTwice() throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(count), alignment: 1)
+        defer { buffer.deallocate() }
+        for _ in 0..<2 { try read(into: buffer, at: 0) }
+    }
+}
+
+/// Answers when it has read so many parts.
 private final class SlowlyAnsweringStore: ForwardingStore {
     let base: any ObjectStore
     private let parts: Int
@@ -95,11 +104,7 @@ private final class SlowlyAnsweringStore: ForwardingStore {
         _ key: ObjectKey, upload: UploadID, number: Int, body: any ByteSource
     ) async throws(StoreError) -> UploadedPart {
         do {
-            for _ in 0..<2 {
-                let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(body.count), alignment: 1)
-                defer { buffer.deallocate() }
-                try body.read(into: buffer, at: 0)
-            }
+            try body.readTwice()
             readings.add(1, ordering: .relaxed)
             try await waitUntil { readings.load(ordering: .relaxed) >= parts }
         } catch {

@@ -51,7 +51,8 @@ _NOTE = Struct("=IIIIqqqq")
 def calls(log, until_ns=None):
     """The calls that changed something or may have, in order; only the last may be unacknowledged.
 
-    Calls that were refused for what they asked are left out. With `until_ns`, as the log was at that moment.
+    Calls that were refused for what they asked are left out, and syncs that failed: SQLite passes over that of a directory,
+    and may write on past the dead daemon. With `until_ns`, as the log was at that moment.
     """
     found = []
     for call in _notes(Path(log).read_bytes(), until_ns):
@@ -59,7 +60,7 @@ def calls(log, until_ns=None):
             return [*found, call]
         if call.result >= 0:
             found.append(call)
-        elif -call.result in DAEMON_GONE:
+        elif -call.result in DAEMON_GONE and call.kind != Kind.SYNC:
             call.ended_ns = None
             return [*found, call]
     return found

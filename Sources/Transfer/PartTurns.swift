@@ -16,8 +16,8 @@ final class PartTurns: Sendable {
     private struct State {
         /// Parts that have a turn.
         var inTurn: Set<Int> = []
-        /// Parts that have not ended.
-        var underWay: Set<Int> = []
+        /// How many have not ended.
+        var underWay = 0
         var hasFailed = false
         var waiting: Waiting?
     }
@@ -49,7 +49,7 @@ final class PartTurns: Sendable {
     func end(_ part: Int, hasFailed: Bool) {
         change { state in
             state.inTurn.remove(part)
-            state.underWay.remove(part)
+            state.underWay -= 1
             if hasFailed { state.hasFailed = true }
         }
     }
@@ -57,12 +57,12 @@ final class PartTurns: Sendable {
     private func change(_ change: (inout State) -> Void) {
         let (waiting, mayBegin) = state.withLock { state -> (Waiting?, Bool) in
             change(&state)
-            let hasRoom = state.inTurn.count < count() && state.underWay.count < most
+            let hasRoom = state.inTurn.count < count() && state.underWay < most
             guard let waiting = state.waiting, hasRoom || state.hasFailed else { return (nil, false) }
             state.waiting = nil
             if !state.hasFailed {
                 state.inTurn.insert(waiting.part)
-                state.underWay.insert(waiting.part)
+                state.underWay += 1
             }
             return (waiting, !state.hasFailed)
         }

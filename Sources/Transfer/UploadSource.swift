@@ -74,7 +74,7 @@ final class UploadSource: ByteSource {
         let sent = try take(UnsafeRawBufferPointer(buffer), at: offset)
         guard sent > 0 else { return }
         progress?.sent(sent)
-        if offset + Int64(buffer.count) > count - count / 4 { whenMostIsSent() }
+        if offset + Int64(buffer.count) >= count - count / 4 { whenMostIsSent() }
     }
 
     /// Reads the body once, if its version tells little.

@@ -3,6 +3,7 @@
 import os
 import statistics
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from drivers import Disk, PassThrough, Sluice, SluiceRequests
 from objects import MIB
@@ -55,11 +56,14 @@ class Bench:
         self.is_quick = is_quick
         self.size = 64 * MIB if is_quick else 1 << 30
         self.disk = Disk(directory, weed)
-        self.bare = PassThrough(directory, weed)
         self.sluice = Sluice(directory, weed)
         self.requests = SluiceRequests(directory, weed)
         self.peers = [kind(directory, weed) for kind in peers]
         self.groups = []
+
+    @cached_property
+    def bare(self):
+        return PassThrough(self.directory, self.weed)
 
     @property
     def mounts(self):

@@ -35,6 +35,8 @@ class Driver:
     def __init__(self, directory, weed):
         self.directory = directory
         self.weed = weed
+        # Its own, which it is given where no other is named.
+        self.bucket = f"bench-{self.name}"
 
     @contextmanager
     def mounted(self, bucket=None, endpoint=None, delay=SOON):
@@ -44,7 +46,7 @@ class Driver:
         path = place / "mount"
         path.mkdir(parents=True)
         if not bucket:
-            bucket = f"bench-{self.name}"
+            bucket = self.bucket
             make_bucket(self.weed, bucket)
         try:
             with self.running(place, path, bucket, endpoint or self.weed.endpoint, delay) as pid:
@@ -105,7 +107,8 @@ class PassThrough(Driver):
         super().__init__(directory, weed)
         self.source = source
         self.program = directory / "passthrough_ll"
-        compile_program(PASS_THROUGH, self.program)
+        if not self.program.exists():
+            compile_program(PASS_THROUGH, self.program)
 
     @contextmanager
     def running(self, *arguments):

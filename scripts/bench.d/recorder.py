@@ -4,9 +4,9 @@ A camera brings 60 frames of 1.6 MB each second and 30 topics bring a message ea
 process with a thread for each file; each call is timed. The bucket is on this machine, and behind two links, the slower of
 which breaks a connection in every hundredth block. Beside the plain disk, which nobody syncs, stands one that is synced as
 often as a mount is, alone and while the plain client sends the frames from another process: what the disk, the server and the
-two cores leave to any file system. A frame is late when its write takes longer than until the next one. Over the links, other drivers have
-one round of a second: s3fs sends it all before its closes return. Then a recording that is slower than the link is closed and
-renamed: it is in the bucket soon after."""
+two cores leave to any file system. A frame is late when its write takes longer than until the next one. Over the links, other
+drivers have one round of a second: s3fs sends it all before its closes return. Then a recording that is slower than the link is
+closed and renamed: it is in the bucket soon after."""
 
 import os
 import statistics
@@ -133,7 +133,7 @@ def latencies(bench, place, once=()):
                 directory = mount.path / mount.path.parent.name
                 directory.mkdir()
                 length = SECONDS_ONCE if driver.name in once else seconds
-                with sending(endpoint, f"bench-{driver.name}", directory / CAMERA) if is_sent else nullcontext():
+                with sending(endpoint, driver.bucket, directory / CAMERA) if is_sent else nullcontext():
                     calls = record(directory, length, is_flushed)
                 values = {f"{what}{name}": value for what, value in summary(*calls).items()}
                 if mount.pid:

@@ -68,9 +68,9 @@ def beside_upload(bench):
     def of_synced_disk(is_sent):
         def measure():
             with bench.disk.mounted() as mount, open(mount.path / "other.bin", "wb") as other:
-                sending = sender(bench.weed.endpoint, f"bench-{bench.disk.name}", other.name)
-                with sending if is_sent else nullcontext() as begin:
-                    values = beside(mount.path, lambda: (is_sent and begin(), os.fdatasync(other)))
+                sending = sender(bench.weed.endpoint, bench.disk.bucket, other.name)
+                with sending if is_sent else nullcontext(lambda: None) as begin:
+                    values = beside(mount.path, lambda: (begin(), os.fdatasync(other)))
                 (mount.path / "large.bin").unlink()
                 return values
 

@@ -113,6 +113,7 @@ extension FileCache {
         let now = "\(boot.high) \(boot.low)"
         if try transaction.property("boot") == now { return true }
         try transaction.setProperty("boot", now)
+        try transaction.forgetWhenListed()
         return false
     }
 

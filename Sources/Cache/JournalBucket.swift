@@ -76,13 +76,28 @@ public struct JournalEvent: Equatable, Sendable {
 // MARK: Listings
 
 extension JournalTransaction {
-    /// When the directory's names in the bucket were last listed whole, by the wall clock; nil if they never were.
-    public func listed(_ directory: InodeNumber) throws -> Timestamp? {
-        try number("SELECT listed_ns FROM listing WHERE ino = ?", [directory.sql]).map(Timestamp.init(nanoseconds:))
+    /// Whether the directory's names in the bucket were ever listed whole.
+    public func isListed(_ directory: InodeNumber) throws -> Bool {
+        try number("SELECT 1 FROM listing WHERE ino = ?", [directory.sql]) != nil
     }
 
-    public func setListed(_ directory: InodeNumber, at time: Timestamp) throws {
+    /// - Parameter time: when the listing began, by ``TimeSource/monotonic``; zero: long ago.
+    public func setListed(_ directory: InodeNumber, at time: Duration) throws {
         try execute("INSERT OR REPLACE INTO listing (ino, listed_ns) VALUES (?, ?)", [directory.sql, time.nanoseconds])
+    }
+
+    /// Directories whose listings began after `start` and not later than `end`, in this boot of the machine.
+    public func listings(after start: Duration, through end: Duration) throws -> [(InodeNumber, time: Duration)] {
+        // What is not of this boot has the time zero, or that of the wall clock, which former versions wrote.
+        let limits = [max(.zero, start).nanoseconds, end.nanoseconds]
+        return try all("SELECT ino, listed_ns FROM listing WHERE listed_ns > ? AND listed_ns <= ?", limits) { row in
+            (InodeNumber(sql: row[0]), .nanoseconds(row[1] as Int64))
+        }
+    }
+
+    /// The monotonic clock began anew.
+    func forgetWhenListed() throws {
+        try execute("UPDATE listing SET listed_ns = 0 WHERE listed_ns <> 0")
     }
 }
 

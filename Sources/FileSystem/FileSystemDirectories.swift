@@ -27,7 +27,7 @@ extension FileSystem {
     private func isListed(_ number: InodeNumber) throws(Errno) -> Bool {
         try read { transaction in
             _ = try directory(number, in: transaction)
-            return try transaction.listed(number) != nil
+            return try transaction.isListed(number)
         }
     }
 

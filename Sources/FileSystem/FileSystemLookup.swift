@@ -101,7 +101,7 @@ extension FileSystem {
             let row = try transaction.child(name, of: parent).flatMap { try transaction.inode($0) }
             return Known(
                 inode: try row.map { try transaction.target(of: $0) }, sequence: row?.remoteSequence,
-                isListed: try transaction.listed(parent) != nil,
+                isListed: try transaction.isListed(parent),
                 isDirectoryPending: !directory.pending.isDisjoint(with: [.content, .location]))
         }
     }

@@ -55,7 +55,7 @@ extension FileSystem {
                 return inode
             }
             try transaction.link(name, in: parent, to: inode.number)
-            if kind == .directory { try transaction.setListed(inode.number, at: now) }
+            if kind == .directory { try transaction.setListed(inode.number, at: time.monotonic) }
             try touch(directory, now, transaction)
             return inode
         }

@@ -31,8 +31,7 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 
     /// Saturates at the ends of the range.
     public static func + (moment: Timestamp, duration: Duration) -> Timestamp {
-        let (seconds, attoseconds) = duration.components
-        let change = Timestamp(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000).nanoseconds
+        let change = duration.nanoseconds
         let (sum, overflow) = moment.nanoseconds.addingReportingOverflow(change)
         return Timestamp(nanoseconds: overflow ? (change < 0 ? .min : .max) : sum)
     }
@@ -42,4 +41,12 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     }
 
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
+}
+
+extension Duration {
+    /// Whole ones, rounded towards zero; saturates at the ends of the range.
+    public var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return Timestamp(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000).nanoseconds
+    }
 }

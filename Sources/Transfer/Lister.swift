@@ -19,12 +19,12 @@ public final class Lister: Sendable {
     private let isOpenForWriting: @Sendable (InodeNumber) -> Bool
     private let onChange: @Sendable ([BucketChange]) -> Void
     let logger: Logger
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     let probing = Mutex(Probing())
     let walks = Mutex(WalkAhead())
 
     private struct State {
-        var ages = DirectoryAges()
+        var ages: DirectoryAges
         var underWay: [InodeNumber: Listing] = [:]
         /// Of the directories that have any: keys that no path can name, as was told.
         var unnameable: [InodeNumber: Int] = [:]
@@ -50,13 +50,14 @@ public final class Lister: Sendable {
     /// Directories of a tree that are listed at a time.
     private static let treeConcurrency = 16
 
-    /// `isOpenForWriting` is asked inside of journal transactions.
+    /// What a former process of this boot listed stays as fresh as it was. `isOpenForWriting` is asked inside of journal
+    /// transactions.
     public init(
         store: any ObjectStore, journal: Journal, time: any TimeSource, timeToLive: Duration,
         defaults: RemoteDefaults, logger: Logger, listed: ListedAttributes,
         isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool,
         onChange: @escaping @Sendable ([BucketChange]) -> Void
-    ) {
+    ) throws {
         self.store = store
         self.journal = journal
         self.listed = listed
@@ -66,6 +67,12 @@ public final class Lister: Sendable {
         self.defaults = defaults
         self.logger = logger
         self.onChange = onChange
+        let now = time.monotonic
+        var ages = DirectoryAges()
+        for (directory, listedAt) in try journal.read({ try $0.listings(after: now - timeToLive, through: now) }) {
+            ages[directory] = DirectoryFreshness(listedAt: listedAt)
+        }
+        state = Mutex(State(ages: ages))
     }
 
     /// A question about a directory that was listed once: begins a listing if one is due. Returns how long to wait for
@@ -233,10 +240,11 @@ public final class Lister: Sendable {
 
     /// Of what the store is asked for from now on.
     func merge(_ directory: InodeNumber, _ prefix: String) throws -> ListingMerge {
-        let (wasListed, newest) = try journal.read { (try $0.listed(directory) != nil, try $0.lastNumber()) }
+        let (wasListed, newest) = try journal.read { (try $0.isListed(directory), try $0.lastNumber()) }
         return ListingMerge(
-            directory: directory, prefix: prefix, start: journal.nextSequence(), defaults: defaults, time: time.wall,
-            wasListed: wasListed, newest: newest, isOpenForWriting: isOpenForWriting)
+            directory: directory, prefix: prefix, start: journal.nextSequence(), begunAt: time.monotonic,
+            defaults: defaults, time: time.wall, wasListed: wasListed, newest: newest,
+            isOpenForWriting: isOpenForWriting)
     }
 
     /// Once, and again when their number changes.

@@ -101,9 +101,7 @@ extension Lister {
         _ name: FileName, in directory: InodeNumber, then completion: @escaping Completion = { _ in }
     ) {
         do {
-            guard try journal.read({ try $0.listed(directory) }) == nil else {
-                return refresh(directory, then: completion)
-            }
+            if try journal.read({ try $0.isListed(directory) }) { return refresh(directory, then: completion) }
             probing.withLock { $0.names.doubt(name, in: directory) }
             find(name, in: directory, then: completion)
         } catch {

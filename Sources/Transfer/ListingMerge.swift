@@ -27,6 +27,8 @@ struct ListingMerge {
     let prefix: String
     /// ``Journal/nextSequence()`` when the listing began.
     let start: Int64
+    /// The same moment by the monotonic clock.
+    let begunAt: Duration
     let defaults: RemoteDefaults
     /// For directories, of which listings tell no time.
     let time: Timestamp
@@ -53,8 +55,9 @@ struct ListingMerge {
     static let sweepLength = 4096
 
     init(
-        directory: InodeNumber, prefix: String, start: Int64, defaults: RemoteDefaults, time: Timestamp,
-        wasListed: Bool, newest: InodeNumber, isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool
+        directory: InodeNumber, prefix: String, start: Int64, begunAt: Duration, defaults: RemoteDefaults,
+        time: Timestamp, wasListed: Bool, newest: InodeNumber,
+        isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool
     ) {
         self.isOpenForWriting = isOpenForWriting
         self.newest = newest
@@ -63,6 +66,7 @@ struct ListingMerge {
         self.directory = directory
         self.prefix = prefix
         self.start = start
+        self.begunAt = begunAt
         self.defaults = defaults
     }
 
@@ -131,7 +135,7 @@ struct ListingMerge {
         guard swept == nil else { return false }
         try uncoverAll(in: transaction)
         if !hasMarker { try knowAttributes(in: transaction) }
-        try transaction.setListed(directory, at: time)
+        try transaction.setListed(directory, at: begunAt)
         return true
     }
 

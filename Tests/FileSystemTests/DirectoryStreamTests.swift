@@ -113,7 +113,7 @@ import Testing
         let handle = try await open()
         var offset: Int64 = 0
         var found = try read(handle, &offset, limit: 700)
-        #expect(await world.comesTrue { (try? world.journal.read { try $0.listed(.root) }) ?? nil != nil })
+        #expect(await world.comesTrue { (try? world.journal.read { try $0.isListed(.root) }) == true })
         while true {
             try await driver.wait { driver.fileSystem.awaitEntries(handle, offset: offset, reply: $0) }
             let more = try read(handle, &offset)

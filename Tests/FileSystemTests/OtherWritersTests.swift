@@ -46,6 +46,28 @@ import struct SystemPackage.Errno
         #expect(try await driver.exists(name) == (name == "created"))
     }
 
+    @Test(arguments: [true, false]) func whatWasListedBeforeARestartIsAsFreshAsItWasUnlessTheMachineWasStarted(
+        isSameBoot: Bool
+    ) async throws {
+        let time = ManualTime()
+        time.advance(by: .seconds(100))
+        var state = try WorldState()
+        let first = try World(state: state, time: time) { $0.metadataTimeToLive = .seconds(10) }
+        first.store.set("d/a", "1")
+        #expect(try await first.driver.list("") == ["d"])
+        #expect(try await first.driver.list("d") == ["a"])
+        try await first.stop()
+        first.store.set("d/b", "2")
+        if !isSameBoot { state.boot.low += 1 }
+        time.advance(by: .seconds(4))
+        let second = try World(store: first.store, state: state, time: time) { $0.metadataTimeToLive = .seconds(10) }
+        #expect(try await second.driver.list("d") == (isSameBoot ? ["a"] : ["a", "b"]))
+        #expect((second.faulty.calls(.list) == 0) == isSameBoot)
+        time.advance(by: .seconds(6))
+        #expect(try await second.driver.list("d") == ["a", "b"])
+        try await second.stop()
+    }
+
     @Test func whatIsFreshIsAnsweredWithoutARequest() async throws {
         world.store.set("a", "1")
         #expect(try await driver.list("") == ["a"])

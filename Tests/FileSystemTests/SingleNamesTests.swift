@@ -24,7 +24,7 @@ import struct SystemPackage.Errno
     }
 
     private func isListed(_ path: String) throws -> Bool {
-        try world.journal.read { try $0.listed(#require(try $0.inode(at: path)).number) != nil }
+        try world.journal.read { try $0.isListed(#require(try $0.inode(at: path)).number) }
     }
 
     @Test func aLookAtOneFileListsNoDirectory() async throws {

@@ -92,7 +92,7 @@ enum JournalTargets {
                 try transaction.setPart(PartRecord(part: part, fingerprint: nil), of: inode.number)
             }
             if let name = FileName("folder") { try transaction.link(name, in: .root, to: folder) }
-            try transaction.setListed(.root, at: time)
+            try transaction.setListed(.root, at: .seconds(1))
             try transaction.setTombstone(Tombstone(key: ObjectKey("gone"), etag: ETag("g"), token: "a b"))
             try transaction.record(JournalEvent(kind: .error, path: "p", message: "m", time: time))
             try transaction.discardData(of: InodeNumber(rawValue: 99))
@@ -237,6 +237,7 @@ enum JournalTargets {
         try journal.write { transaction in
             var merge = ListingMerge(
                 directory: InodeNumber(rawValue: 2), prefix: "folder/", start: journal.nextSequence(),
+                begunAt: .seconds(2),
                 defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 0, groupID: 0),
                 time: Timestamp(seconds: 2), wasListed: true, newest: try transaction.lastNumber(),
                 isOpenForWriting: { _ in false })

@@ -94,11 +94,3 @@ public final class ManualTime: TimeSource {
         if cancelled { continuation.resume(throwing: CancellationError()) }
     }
 }
-
-extension Duration {
-    /// Whole nanoseconds; saturates.
-    fileprivate var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return Timestamp(seconds: seconds, nanoseconds: attoseconds / 1_000_000_000).nanoseconds
-    }
-}

@@ -32,7 +32,7 @@ import Testing
         let changes = changes
         journal = try Journal(path: directory.path("journal.db"))
         faulty = FaultyStore(store, time: time)
-        lister = Self.lister(of: faulty, journal, time, onChange: { changes.add($0) })
+        lister = try Self.lister(of: faulty, journal, time, onChange: { changes.add($0) })
         try journal.makeRoot(time)
     }
 
@@ -40,9 +40,9 @@ import Testing
         of store: any ObjectStore, _ journal: Journal, _ time: ManualTime,
         isOpenForWriting: @escaping @Sendable (InodeNumber) -> Bool = { _ in false },
         onChange: @escaping @Sendable ([BucketChange]) -> Void = { _ in }
-    ) -> Lister {
+    ) throws -> Lister {
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        return Lister(
+        return try Lister(
             store: store, journal: journal, time: time, timeToLive: .seconds(5),
             defaults: RemoteDefaults(filePermissions: 0o644, directoryPermissions: 0o755, userID: 7, groupID: 8),
             logger: logger, listed: ListedAttributes(.exact, journal: journal, logger: logger),
@@ -249,7 +249,7 @@ import Testing
         let start = journal.nextSequence()
         let merge = { (start: Int64) in
             ListingMerge(
-                directory: .root, prefix: "", start: start,
+                directory: .root, prefix: "", start: start, begunAt: time.monotonic,
                 defaults: RemoteDefaults(filePermissions: 0, directoryPermissions: 0, userID: 0, groupID: 0),
                 time: time.wall, wasListed: false, newest: try journal.read { try $0.lastNumber() },
                 isOpenForWriting: { _ in false })
@@ -313,7 +313,7 @@ import Testing
     @Test func theNextPageIsAskedForWhileOneIsTakenIn() async throws {
         for index in 0..<2500 { store.set(ObjectKey("f\(index)"), [1]) }
         let held = HeldStore(store, journal)
-        let lister = Self.lister(of: held, journal, time)
+        let lister = try Self.lister(of: held, journal, time)
         #expect(await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } } == nil)
         #expect(held.sawNext.withLock { $0 })
         #expect(try names(.root).count == 2500)
@@ -357,12 +357,30 @@ import Testing
         #expect(lister.consult(.root, patience: .seconds(1)) == .seconds(1))
     }
 
+    @Test func whatAFormerProcessListedStaysAsFreshAsItWas() async throws {
+        time.advance(by: .seconds(1))
+        store.set(ObjectKey("d/x"), [1])
+        #expect(await list(.root) == nil)
+        time.advance(by: .seconds(2))
+        let directory = try #require(try inode("d")).number
+        #expect(await list(directory) == nil)
+        time.advance(by: .seconds(2))
+        let next = try Self.lister(of: faulty, journal, time)
+        #expect(next.remainingFreshness(of: .root) == .seconds(1))
+        #expect(next.remainingFreshness(of: directory) == .seconds(3))
+        time.advance(by: .seconds(1))
+        #expect(try Self.lister(of: faulty, journal, time).remainingFreshness(of: .root) == .zero)
+        // A clock that was set back, as in another time namespace.
+        let other = try Self.lister(of: faulty, journal, ManualTime())
+        #expect(other.remainingFreshness(of: .root) == .zero)
+    }
+
     @Test func aFailureIsToldAndChangesNothing() async throws {
         store.set(ObjectKey("a"), [1])
         faulty.isOffline = true
         let error = await withCheckedContinuation { done in lister.refresh(.root) { done.resume(returning: $0) } }
         #expect(error?.kind == .unreachable)
-        #expect(try journal.read { try $0.listed(.root) } == nil)
+        #expect(try journal.read { try !$0.isListed(.root) })
     }
 
     @Test func theNextDirectoriesThatWereNeverListedComeInTheOrderOfTheirBytes() async throws {
@@ -419,7 +437,7 @@ import Testing
         lister.listAhead(number)
         try await waitUntil { lister.lastProgress(of: number) == nil }
         #expect(faulty.lists.count { $0.prefix == "d/" } == 4)
-        #expect(try journal.read { try $0.listed(number) } == nil)
+        #expect(try journal.read { try !$0.isListed(number) })
         #expect(await list(number) == nil)
         #expect(try names(number).count == 6000)
     }
@@ -434,7 +452,7 @@ import Testing
         async let error = list(number)
         try await waitUntil {
             time.advance(by: .seconds(1))
-            return try journal.read { try $0.listed(number) } != nil
+            return try journal.read { try $0.isListed(number) }
         }
         #expect(await error == nil)
         #expect(try names(number).count == 6000)

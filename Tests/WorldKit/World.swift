@@ -57,7 +57,7 @@ final class World: Sendable {
         let fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: 4, logger: logger, listed: listed,
             isOnline: { !link.isOffline })
-        let lister = Lister(
+        let lister = try Lister(
             store: observed, journal: journal, time: time, timeToLive: options.metadataTimeToLive,
             defaults: Self.defaults, logger: logger, listed: listed, isOpenForWriting: cache.isOpenForWriting,
             onChange: changes.report)

@@ -64,7 +64,7 @@ final class Engine: Sendable {
         fetcher = Fetcher(
             store: observed, cache: cache, time: time, concurrency: settings.downloadConcurrency, logger: logger,
             listed: listed, isOnline: { !link.isOffline })
-        let lister = Lister(
+        let lister = try Lister(
             store: observed, journal: journal, time: time, timeToLive: settings.fileSystem.metadataTimeToLive,
             defaults: settings.defaults, logger: logger, listed: listed, isOpenForWriting: cache.isOpenForWriting,
             onChange: changes.report)
@@ -100,8 +100,7 @@ final class Engine: Sendable {
 
     private static func listRoot(_ journal: Journal) throws {
         try journal.write { transaction in
-            guard try transaction.listed(.root) == nil else { return }
-            try transaction.setListed(.root, at: Timestamp(nanoseconds: 0))
+            if try !transaction.isListed(.root) { try transaction.setListed(.root, at: .zero) }
         }
     }
 

@@ -37,7 +37,7 @@ def measure_bucket(bench, walk, what, bucket):
     bench.at_most(rows[f"{what}, first name, cold, s"], rows[f"{what}, last page, cold, s"].median())
     for name in ("most memory, MB", "most memory when mounted again, MB"):
         bench.at_most(rows[f"{what}: {name}"], MEMORY_LIMIT_MB)
-    for name in ("requests, warm", "listings for one file"):
+    for name in ("requests, warm", "listings, mounted again", "listings for one file"):
         bench.at_most(rows[f"{what}: {name}"], 0)
 
 
@@ -87,7 +87,8 @@ def of_sluice(bench, walk, what, bucket):
         f"{what}: most listings at a time": most_listings,
         f"{what}: other requests, cold": cold.requests - cold.listings,
         f"{what}: requests, warm": warm.requests,
-        f"{what}: requests, mounted again": again.requests,
+        f"{what}: listings, mounted again": again.listings,
+        f"{what}: other requests, mounted again": again.requests - again.listings,
         f"{what}: listings for one file": one["LIST"],
         f"{what}: other requests for one file": one.total() - one["LIST"],
     }

@@ -87,7 +87,9 @@ extension JournalTransaction {
     }
 
     /// Directories whose listings began after `start` and not later than `end`, in this boot of the machine.
-    public func listings(after start: Duration, through end: Duration) throws -> [(InodeNumber, time: Duration)] {
+    public func listings(
+        after start: Duration, through end: Duration
+    ) throws -> [(directory: InodeNumber, time: Duration)] {
         // What is not of this boot has the time zero, or that of the wall clock, which former versions wrote.
         let limits = [max(.zero, start).nanoseconds, end.nanoseconds]
         return try all("SELECT ino, listed_ns FROM listing WHERE listed_ns > ? AND listed_ns <= ?", limits) { row in

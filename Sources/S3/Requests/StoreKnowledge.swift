@@ -23,7 +23,7 @@ struct StoreKnowledge: Equatable, Sendable {
     /// What to sign with now: our wall clock as long as the store accepts it, else the store's own.
     func storeTime(wall: Timestamp, monotonic: Duration) -> Timestamp {
         guard let clock else { return wall }
-        return clock.time.advanced(by: monotonic - clock.monotonic)
+        return clock.time + (monotonic - clock.monotonic)
     }
 
     /// A refusal for a reason that HEAD cannot tell: if the store's clock is too far from the one we signed with, that
@@ -58,14 +58,4 @@ struct StoreKnowledge: Equatable, Sendable {
 
     /// The store refuses its own time as well: what it tells is no better than our clock.
     mutating func forgetClock() { clock = nil }
-}
-
-extension Timestamp {
-    /// Saturates.
-    fileprivate func advanced(by duration: Duration) -> Timestamp {
-        let (seconds, attoseconds) = duration.components
-        let (sum, overflow) = self.seconds.addingReportingOverflow(seconds)
-        guard !overflow else { return Timestamp(nanoseconds: seconds < 0 ? .min : .max) }
-        return Timestamp(seconds: sum, nanoseconds: subsecondNanoseconds + attoseconds / 1_000_000_000)
-    }
 }

@@ -28,6 +28,7 @@ let package = Package(
     ],
     targets: [
         shim("CLinux"),
+        shim("CCRC"),
         shim("CCrypto", links: ["crypto"]),
         shim("CCurl", links: ["curl"]),
         shim("CExpat", links: ["expat"]),
@@ -36,7 +37,8 @@ let package = Package(
 
         .target(name: "Platform", dependencies: ["CLinux", system], swiftSettings: strict),
         .target(
-            name: "ObjectStore", dependencies: ["Platform", "CLinux", "CCrypto", system], swiftSettings: strict),
+            name: "ObjectStore", dependencies: ["Platform", "CLinux", "CCRC", "CCrypto", system],
+            swiftSettings: strict),
         .target(
             name: "Cache",
             dependencies: ["Platform", "ObjectStore", "CLinux", "CXXHash", grdb, sqlite, logging, system],

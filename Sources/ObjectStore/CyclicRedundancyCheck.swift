@@ -1,8 +1,8 @@
-import CCrypto
+import CCRC
 
 /// A cyclic redundancy check: reflected, started with ones and inverted at the end, as all that S3 knows are.
 final class CyclicRedundancyCheck: ChecksumEngine {
-    /// One polynomial and its tables.
+    /// One polynomial and what is computed of it beforehand.
     final class Code: Sendable {
         static let crc32 = Code(bits: 32, polynomial: 0xEDB8_8320)
         /// Castagnoli's (RFC 3720).
@@ -12,21 +12,21 @@ final class CyclicRedundancyCheck: ChecksumEngine {
 
         let bits: Int
         // SAFETY: filled before anybody else can have it, then only read, never freed: there are three.
-        nonisolated(unsafe) private let tables: UnsafePointer<sluice_crc_tables>
+        nonisolated(unsafe) private let code: UnsafePointer<sluice_crc_code>
 
         /// `polynomial` is the reflected one.
         private init(bits: Int, polynomial: UInt64) {
             self.bits = bits
-            let tables = UnsafeMutablePointer<sluice_crc_tables>.allocate(capacity: 1)
-            tables.initialize(to: sluice_crc_tables())
-            sluice_crc_prepare(tables, polynomial)
-            self.tables = UnsafePointer(tables)
+            let code = UnsafeMutablePointer<sluice_crc_code>.allocate(capacity: 1)
+            code.initialize(to: sluice_crc_code())
+            sluice_crc_prepare(code, Int32(bits), polynomial)
+            self.code = UnsafePointer(code)
         }
 
         var ones: UInt64 { bits == 64 ? .max : 1 << UInt64(bits) - 1 }
 
         func update(_ register: UInt64, _ bytes: UnsafeRawBufferPointer) -> UInt64 {
-            sluice_crc_update(tables, register, bytes.baseAddress, bytes.count)
+            sluice_crc_update(code, register, bytes.baseAddress, bytes.count)
         }
     }
 

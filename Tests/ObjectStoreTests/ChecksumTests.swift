@@ -25,4 +25,20 @@ struct ChecksumTests {
         // `finish` started anew.
         #expect(checksum.finish() == Checksum.digest(algorithm, of: []))
     }
+
+    /// Short pieces go by tables, long ones by carry-less multiplication where the processor has it: in steps of 64 and
+    /// of 16 bytes and what is left.
+    @Test(arguments: [Checksum.Algorithm.crc32, .crc32c, .crc64nvme])
+    func aCRCOfEachLengthIsThatOfItsBytes(_ algorithm: Checksum.Algorithm) {
+        let bytes = (0..<400).map { UInt8(truncatingIfNeeded: $0 * 31 ^ $0 >> 3) }
+        for start in 0..<4 {
+            let byByte = Checksum(algorithm)
+            for end in start...bytes.count {
+                let whole = Checksum(algorithm)
+                bytes[start..<end].withUnsafeBytes { whole.update($0) }
+                for byte in bytes[start..<end] { withUnsafeBytes(of: byte) { byByte.update($0) } }
+                #expect(whole.finish() == byByte.finish(), "bytes \(start)..<\(end)")
+            }
+        }
+    }
 }

@@ -21,4 +21,10 @@ final class BlockHash {
         defer { XXH3_64bits_reset(state) }
         return max(1, XXH3_64bits_digest(state))
     }
+
+    static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+        let hash = BlockHash()
+        hash.update(bytes)
+        return hash.finish()
+    }
 }

@@ -396,7 +396,7 @@ extension CachedFile {
                 try record(.present(gap), &state)
             }
             state.written += 1
-            learnChecksums(in: range, wereEmpty: empty, &state)
+            learnChecksums(of: bytes, at: range, wereEmpty: empty, &state)
         }
     }
 

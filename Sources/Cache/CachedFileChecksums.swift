@@ -146,22 +146,36 @@ extension CachedFile {
         return empty
     }
 
-    /// Of blocks that became whole when `range` was fetched. What came into blocks that were empty needs no look at the
-    /// disk either.
-    func learnChecksums(in range: Range<Int64>, wereEmpty empty: [Int64], _ state: inout State) {
+    /// Of blocks that became whole when `bytes` were fetched. What came into blocks that were empty needs no look at the
+    /// disk.
+    func learnChecksums(
+        of bytes: UnsafeRawBufferPointer, at range: Range<Int64>, wereEmpty empty: [Int64], _ state: inout State
+    ) {
         let blocks = BlockChecksums.blocks(in: range)
         // Without what the journal knows of them, nothing can be added to it.
         guard !state.isDirty, (try? load(blocks, &state)) != nil else { return }
         for block in blocks {
-            let bytes = BlockChecksums.bytes(of: block, size: state.size)
+            let place = BlockChecksums.bytes(of: block, size: state.size)
             let known = state.checksums.checksum(of: block)
-            if empty.contains(block) { state.checksums.check(block) }
+            let wasEmpty = empty.contains(block)
+            if wasEmpty { state.checksums.check(block) }
             let isSettled = known != nil && state.checksums.areChecked(block..<block + 1)
-            guard !isSettled, state.extents.missing(in: bytes).isEmpty,
-                let checksum = file.blockChecksum(of: bytes), checksum == known ?? checksum
+            guard !isSettled, state.extents.missing(in: place).isEmpty else { continue }
+            let fetched = wasEmpty ? Self.part(place, of: bytes, at: range) : nil
+            guard let checksum = fetched.map(BlockHash.checksum) ?? file.blockChecksum(of: place),
+                checksum == known ?? checksum
             else { continue }
             state.checksums.learn(checksum, of: block)
         }
+    }
+
+    /// Nil if not all of it is there.
+    private static func part(
+        _ place: Range<Int64>, of bytes: UnsafeRawBufferPointer, at range: Range<Int64>
+    ) -> UnsafeRawBufferPointer? {
+        guard place.clamped(to: range) == place else { return nil }
+        let start = Int(place.lowerBound - range.lowerBound)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<start + Int(place.length)])
     }
 
     /// Of blocks of a changed file that were read to be sent; `rewrites`: of ``Version``, before the first of them was.

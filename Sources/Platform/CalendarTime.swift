@@ -88,16 +88,21 @@ public struct CalendarTime: Equatable, Sendable {
 
     /// Reads `Fri, 24 May 2013 00:00:00 GMT`, the form in HTTP headers (RFC 9110, IMF-fixdate).
     public init?(http text: some StringProtocol) {
-        let fields = text.split(separator: " ")
-        guard fields.count == 6, let day = Int(fields[1]), let month = Self.months.firstIndex(of: String(fields[2])),
-            let year = Int(fields[3])
-        else { return nil }
-        let clock = fields[4].split(separator: ":").compactMap { Int($0) }
-        guard clock.count == 3 else { return nil }
-        self.init(year: year, month: month + 1, day: day, hour: clock[0], minute: clock[1], second: clock[2])
+        self.init(http: Array(text.utf8))
     }
 
-    private static let months = [
+    /// Not generic, and fast for that: every answer has two such times.
+    private init?(http text: [UInt8]) {
+        var scanner = Scanner(text)
+        guard scanner.skipWord(), let day = scanner.number(upTo: 2), scanner.skip(" "),
+            let month = Self.months.firstIndex(where: { scanner.skipLetters($0) }), scanner.skip(" "),
+            let year = scanner.number(4), scanner.skip(" "), let hour = scanner.number(2), scanner.skip(":"),
+            let minute = scanner.number(2), scanner.skip(":"), let second = scanner.number(2), scanner.skip(" ")
+        else { return nil }
+        self.init(year: year, month: month + 1, day: day, hour: hour, minute: minute, second: second)
+    }
+
+    private static let months: [StaticString] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
@@ -121,10 +126,31 @@ private struct Scanner {
         return true
     }
 
+    /// Of ASCII letters.
+    mutating func skipLetters(_ word: StaticString) -> Bool {
+        let letters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
+        guard rest.starts(with: letters) else { return false }
+        rest.removeFirst(letters.count)
+        return true
+    }
+
+    /// To behind the next space.
+    mutating func skipWord() -> Bool {
+        guard let space = rest.firstIndex(of: UInt8(ascii: " ")) else { return false }
+        rest = rest[(space + 1)...]
+        return true
+    }
+
     mutating func number(_ width: Int) -> Int? {
-        var value = 0
-        for _ in 0..<width {
-            guard let digit = nextDigit() else { return nil }
+        let former = rest.count
+        return number(upTo: width).flatMap { former - rest.count == width ? $0 : nil }
+    }
+
+    /// At least one digit.
+    mutating func number(upTo width: Int) -> Int? {
+        guard var value = nextDigit() else { return nil }
+        for _ in 1..<width {
+            guard let digit = nextDigit() else { break }
             value = value * 10 + digit
         }
         return value

@@ -4,7 +4,8 @@ import ObjectStore
 /// Puts the received bytes of one request into the data file.
 ///
 /// They come in pieces of 16 KiB and less, each of which would cost two system calls and a record of the range log. So
-/// they are gathered up to the end of a block of checksums, unless a reader waits for just these.
+/// they are gathered up to the end of a block of checksums, which then comes of what is in memory, unless a reader waits for
+/// just these.
 ///
 /// SAFETY: called by one thread at a time: the transport's as long as the request runs, then the one that made it.
 final class FillSink: ByteSink, @unchecked Sendable {
@@ -40,10 +41,20 @@ final class FillSink: ByteSink, @unchecked Sendable {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         let end = offset + Int64(bytes.count)
-        if gathered.isEmpty { start = offset }
-        let isDue = listener.arrived(start..<end, bytes.count) || end / Self.blockSize != offset / Self.blockSize
-        guard !(isDue && gathered.isEmpty) else { return try fill(bytes, at: offset) }
-        if gathered.isEmpty { gathered.reserveCapacity(Int(Self.blockSize)) }
+        let isDue = listener.arrived((gathered.isEmpty ? offset : start)..<end, bytes.count)
+        let lastBlock = max(offset, end / Self.blockSize * Self.blockSize)
+        let split = Int(lastBlock - offset)
+        try take(UnsafeRawBufferPointer(rebasing: bytes[..<split]), at: offset, isDue: true)
+        try take(UnsafeRawBufferPointer(rebasing: bytes[split...]), at: lastBlock, isDue: isDue)
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64, isDue: Bool) throws {
+        guard !bytes.isEmpty else { return }
+        if gathered.isEmpty {
+            guard !isDue else { return try fill(bytes, at: offset) }
+            start = offset
+            gathered.reserveCapacity(Int(Self.blockSize))
+        }
         gathered.append(contentsOf: bytes)
         if isDue { try flush() }
     }

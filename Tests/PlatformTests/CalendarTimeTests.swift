@@ -23,8 +23,12 @@ import Testing
 
     @Test func httpDates() {
         #expect(CalendarTime(http: "Fri, 24 May 2013 00:00:01 GMT")?.timestamp == Timestamp(seconds: 1_369_353_601))
+        #expect(
+            CalendarTime(http: "Mon, 1 Dec 2025 23:59:58 GMT")
+                == CalendarTime(year: 2025, month: 12, day: 1, hour: 23, minute: 59, second: 58))
         for text in [
-            "", "24 May 2013", "Fri, 24 Mai 2013 00:00:01 GMT", "Fri, 99 May 2013 00:00:01 GMT", "a b c d e f",
+            "", "24 May 2013", "Fri, 24 Mai 2013 00:00:01 GMT", "Fri, 99 May 2013 00:00:01 GMT",
+            "Fri, 24 May 13 00:00:01 GMT", "Fri, 24 May 2013 00:00", "a b c d e f",
         ] {
             #expect(CalendarTime(http: text) == nil)
         }

@@ -164,12 +164,24 @@ import struct SystemPackage.Errno
 
     // MARK: What cannot be read
 
+    @Test func whatCameInWholeBlocksHasItsChecksumsWithoutALookAtTheDisk() throws {
+        let cache = try fixture.cache(
+            of: fixture.journal, on: WriteOnlyDisk(PosixDisk(path: fixture.directory.path)))
+        let number = try fixture.makeRemoteFile("a", size: size)
+        let file = try cache.acquire(number)
+        try file.fill(String(text.dropFirst(Int(block))), at: block)
+        try file.fill(String(text.prefix(Int(block))), at: 0)
+        try cache.flush()
+        cache.release(file)
+        let stored = try fixture.journal.read { try $0.checksums(of: number, page: 0) }
+        #expect(BlockChecksums.checksums(in: stored).count { $0 != 0 } == 3)
+        try expectSound(number)
+    }
+
     @Test(arguments: [true, false])
     func whatTheDiskCannotReadIsFetchedAgain(isComplete: Bool) throws {
         let disk = UnreadableDisk(try PosixDisk(path: fixture.directory.path))
-        let cache = try FileCache(
-            journal: fixture.journal, disk: disk, limits: fixture.limits, time: fixture.time, boot: fixture.boot,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let cache = try fixture.cache(of: fixture.journal, on: disk)
         let number = try fixture.makeRemoteFile("a", size: size)
         let file = try cache.acquire(number)
         if isComplete { try file.fill(text, at: 0) } else { try file.fill(String(text.prefix(5000)), at: 0) }
@@ -274,4 +286,23 @@ import struct SystemPackage.Errno
     }
 
     private func errors() throws -> [JournalEvent] { try fixture.journal.read { try $0.events(.error) } }
+}
+
+/// No byte of its files can be read.
+private final class WriteOnlyDisk: ForwardingDisk {
+    let base: any Disk
+
+    init(_ base: any Disk) { self.base = base }
+
+    func open(_ name: String, _ mode: DiskOpenMode) throws(Errno) -> any DiskFile {
+        WriteOnlyFile(try base.open(name, mode))
+    }
+}
+
+private final class WriteOnlyFile: ForwardingFile {
+    let base: any DiskFile
+
+    init(_ base: any DiskFile) { self.base = base }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int { throw .ioError }
 }

@@ -37,7 +37,7 @@ def small_files(bench, program):
         return measure
 
     rows = bench.compare([(driver.name, of(driver)) for driver in (bench.bare, bench.disk, *bench.mounts)])
-    bench.at_least(rows[what], 0.5)
+    bench.at_least(rows[what], 0.8)
 
 
 def stats(bench, program):

@@ -22,6 +22,7 @@ final class BlockHash {
         return max(1, XXH3_64bits_digest(state))
     }
 
+    /// Of bytes that are all in memory; never 0.
     static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         let hash = BlockHash()
         hash.update(bytes)

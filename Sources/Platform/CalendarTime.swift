@@ -91,7 +91,7 @@ public struct CalendarTime: Equatable, Sendable {
         self.init(http: Array(text.utf8))
     }
 
-    /// Not generic, and fast for that: every answer has two such times.
+    /// Not generic, and fast for that: every object that is fetched comes with such a time.
     private init?(http text: [UInt8]) {
         var scanner = Scanner(text)
         guard scanner.skipWord(), let day = scanner.number(upTo: 2), scanner.skip(" "),

@@ -40,7 +40,7 @@ void sluice_crc_prepare(sluice_crc_code *code, int bits, uint64_t reflected_poly
     }
 }
 
-uint64_t sluice_crc_update_by_tables(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count) {
+static uint64_t update_by_tables(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count) {
     const unsigned char *bytes = data;
     for (; count >= 8; bytes += 8, count -= 8) {
         uint64_t word = 0;
@@ -97,18 +97,18 @@ MULTIPLIES static uint64_t update_by_multiplication(const sluice_crc_code *code,
     block last = rest[0];
     for (int lane = 1; lane < 4; lane++) last = moved(last, by_16) ^ rest[lane];
     for (; count >= 16; bytes += 16, count -= 16) last = moved(last, by_16) ^ load(bytes);
-    return sluice_crc_update_by_tables(code, sluice_crc_update_by_tables(code, 0, &last, sizeof last), bytes, count);
+    return update_by_tables(code, update_by_tables(code, 0, &last, sizeof last), bytes, count);
 }
 
 uint64_t sluice_crc_update(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count) {
     return count >= 64 && can_multiply() ? update_by_multiplication(code, crc, data, count)
-                                         : sluice_crc_update_by_tables(code, crc, data, count);
+                                         : update_by_tables(code, crc, data, count);
 }
 
 #else
 
 uint64_t sluice_crc_update(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count) {
-    return sluice_crc_update_by_tables(code, crc, data, count);
+    return update_by_tables(code, crc, data, count);
 }
 
 #endif

@@ -19,6 +19,3 @@ void sluice_crc_prepare(sluice_crc_code *code, int bits, uint64_t reflected_poly
 
 // The register after `count` more bytes: by carry-less multiplication where the processor has it, else by the tables.
 uint64_t sluice_crc_update(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count);
-
-// The same by the tables alone.
-uint64_t sluice_crc_update_by_tables(const sluice_crc_code *code, uint64_t crc, const void *data, size_t count);

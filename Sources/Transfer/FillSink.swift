@@ -41,20 +41,19 @@ final class FillSink: ByteSink, @unchecked Sendable {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         let end = offset + Int64(bytes.count)
-        let isDue = listener.arrived((gathered.isEmpty ? offset : start)..<end, bytes.count)
         let lastBlock = max(offset, end / Self.blockSize * Self.blockSize)
         let split = Int(lastBlock - offset)
-        try take(UnsafeRawBufferPointer(rebasing: bytes[..<split]), at: offset, isDue: true)
-        try take(UnsafeRawBufferPointer(rebasing: bytes[split...]), at: lastBlock, isDue: isDue)
+        try take(UnsafeRawBufferPointer(rebasing: bytes[..<split]), at: offset)
+        try take(UnsafeRawBufferPointer(rebasing: bytes[split...]), at: lastBlock)
     }
 
-    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64, isDue: Bool) throws {
+    private func take(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         guard !bytes.isEmpty else { return }
-        if gathered.isEmpty {
-            guard !isDue else { return try fill(bytes, at: offset) }
-            start = offset
-            gathered.reserveCapacity(Int(Self.blockSize))
-        }
+        let end = offset + Int64(bytes.count)
+        if gathered.isEmpty { start = offset }
+        let isDue = listener.arrived(start..<end, bytes.count) || end % Self.blockSize == 0
+        guard !(isDue && gathered.isEmpty) else { return try fill(bytes, at: offset) }
+        if gathered.isEmpty { gathered.reserveCapacity(Int(Self.blockSize)) }
         gathered.append(contentsOf: bytes)
         if isDue { try flush() }
     }

@@ -388,10 +388,8 @@ extension CachedFile {
             let range = offset..<offset + Int64(bytes.count)
             let empty = emptyBlocks(in: range, state)
             for gap in state.extents.missing(in: range) {
-                let part = UnsafeRawBufferPointer(
-                    rebasing: bytes[Int(gap.lowerBound - offset)..<Int(gap.upperBound - offset)])
                 try system("writing fetched bytes") { () throws(Errno) in
-                    try file.write(part, at: gap.lowerBound)
+                    try file.write(bytes.bytes(of: gap, from: offset), at: gap.lowerBound)
                 }
                 try record(.present(gap), &state)
             }

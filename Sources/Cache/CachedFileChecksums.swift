@@ -161,21 +161,13 @@ extension CachedFile {
             if wasEmpty { state.checksums.check(block) }
             let isSettled = known != nil && state.checksums.areChecked(block..<block + 1)
             guard !isSettled, state.extents.missing(in: place).isEmpty else { continue }
-            let fetched = wasEmpty ? Self.part(place, of: bytes, at: range) : nil
-            guard let checksum = fetched.map(BlockHash.checksum) ?? file.blockChecksum(of: place),
-                checksum == known ?? checksum
-            else { continue }
+            let isInMemory = wasEmpty && place.clamped(to: range) == place
+            let checksum =
+                isInMemory
+                ? BlockHash.checksum(bytes.bytes(of: place, from: range.lowerBound)) : file.blockChecksum(of: place)
+            guard let checksum, checksum == known ?? checksum else { continue }
             state.checksums.learn(checksum, of: block)
         }
-    }
-
-    /// Nil if not all of it is there.
-    private static func part(
-        _ place: Range<Int64>, of bytes: UnsafeRawBufferPointer, at range: Range<Int64>
-    ) -> UnsafeRawBufferPointer? {
-        guard place.clamped(to: range) == place else { return nil }
-        let start = Int(place.lowerBound - range.lowerBound)
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<start + Int(place.length)])
     }
 
     /// Of blocks of a changed file that were read to be sent; `rewrites`: of ``Version``, before the first of them was.

@@ -8,9 +8,7 @@ public struct Fingerprint: Equatable, Sendable {
     init(value: UInt64) { self.value = value }
 
     init(of checksums: [UInt64]) {
-        let hash = BlockHash()
-        checksums.withUnsafeBytes { hash.update($0) }
-        value = hash.finish()
+        value = checksums.withUnsafeBytes(BlockHash.checksum)
     }
 
     /// `range`, cut where blocks begin.
@@ -38,8 +36,7 @@ public final class FingerprintMaker {
 
     public func update(_ bytes: UnsafeRawBufferPointer) {
         for piece in Fingerprint.pieces(of: position..<position + Int64(bytes.count)) {
-            let first = Int(piece.lowerBound - position)
-            hash.update(UnsafeRawBufferPointer(rebasing: bytes[first..<first + Int(piece.length)]))
+            hash.update(bytes.bytes(of: piece, from: position))
             if piece.upperBound % BlockChecksums.blockSize == 0 { checksums.append(hash.finish()) }
         }
         position += Int64(bytes.count)

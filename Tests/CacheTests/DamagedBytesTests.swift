@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import ObjectStore
 import Platform
 import TestKit

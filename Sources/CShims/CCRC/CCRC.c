@@ -8,22 +8,23 @@
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #include <sys/auxv.h>
-#ifndef HWCAP_PMULL
-#define HWCAP_PMULL (1 << 4)  // asm/hwcap.h
 #endif
-#endif
+
+static uint64_t times_x(uint64_t rest, uint64_t reflected_polynomial) {
+    return rest & 1 ? rest >> 1 ^ reflected_polynomial : rest >> 1;
+}
 
 // x^exponent modulo the polynomial, as the upper `bits` of a word that has its highest power in its lowest bit.
 static uint64_t power(int exponent, int bits, uint64_t reflected_polynomial) {
     uint64_t rest = (uint64_t)1 << (bits - 1);
-    for (; exponent > 0; exponent--) rest = rest & 1 ? rest >> 1 ^ reflected_polynomial : rest >> 1;
+    for (; exponent > 0; exponent--) rest = times_x(rest, reflected_polynomial);
     return rest << (64 - bits);
 }
 
 void sluice_crc_prepare(sluice_crc_code *code, int bits, uint64_t reflected_polynomial) {
     for (unsigned byte = 0; byte < 256; byte++) {
         uint64_t rest = byte;
-        for (int bit = 0; bit < 8; bit++) rest = rest & 1 ? rest >> 1 ^ reflected_polynomial : rest >> 1;
+        for (int bit = 0; bit < 8; bit++) rest = times_x(rest, reflected_polynomial);
         code->slice[0][byte] = rest;
     }
     for (int slice = 1; slice < 8; slice++) {
